@@ -97,7 +97,8 @@ class _Examination:
             return self._make_cast(f"{code.cast}; {{op}} has no integers")
         is_cast = diagnosis is None and not is_narrow and "_to_copy" in code.names
         if is_cast and self._differs(ordinary, TOLERANCES[0]) and not self._differs([*ordinary, *far], NARROW):
-            return self._make_cast("numbers are rounded to float32 in between; {op} is computed in float64")
+            cast = self._make_cast("numbers are rounded to float32 in between; {op} is computed in float64")
+            return replace(cast, explains="float64")
         diagnosis = diagnosis or self._find_detached_part(ordinary)
         return diagnosis if diagnosis is None or is_shown(diagnosis.choices[0].sentence, code.names) else None
 
@@ -179,7 +180,7 @@ VALUE_EXAMPLES = 8
 
 def find_rival(case: Case, contract: Contract, device: str) -> Diagnosis | None:
     """Return that a case computes another operation with inputs of the same kinds; None if it does not."""
-    expected = OPERATIONS.get(contract.name)
+    expected = find_operation(contract)
     if expected is not None and _is_right(case, contract, expected, {}, device):
         return None
     for candidate in contracts().values():

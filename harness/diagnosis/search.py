@@ -202,6 +202,8 @@ class Diagnosis:
     setting: Setting
     is_far: bool = False
     """Whether it shows only on rows far out."""
+    explains: str = ""
+    """The only format whose violations it explains; empty for every format."""
 
     @property
     def choices(self) -> list[Choice]:

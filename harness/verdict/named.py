@@ -45,7 +45,7 @@ class Names:
         if verdict.status not in _REPORTED:
             return verdict
         pair = self._find_mistake(job, examines=verdict.status in _WRONG)
-        if pair is None:
+        if pair is None or pair[0].explains not in ("", job.format.name):
             return verdict
         diagnosis, mistake = pair
         follows = _Follows(job, diagnosis)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 import harness
 from harness.findings import findings
-from harness.record import Mistake, Verdict
+from harness.record import Mistake, Status, Verdict
 from harness.wording import finding_block, sentence, violation_block
 from harness.wording.finding import format_source
 
@@ -112,6 +112,30 @@ def test_a_sound_function_has_no_mistake() -> None:
 
     verdicts = checked(shifted, "softmax", "value", "digits_not_lost", "gradient")
     assert all(verdict.violation is None or verdict.violation.named is None for verdict in verdicts)
+
+
+def centred(x: Tensor) -> Tensor:
+    """Layer normalization as its formula says."""
+    c = x - x.mean(-1, keepdim=True)
+    return c / torch.sqrt((c * c).mean(-1, keepdim=True) + 1e-5)
+
+
+def narrowed(x: Tensor) -> Tensor:
+    """A tangent in float32; its gradient loses digits there, too, as that of torch's does."""
+    return torch.tanh(x.float()).to(x.dtype)
+
+
+@pytest.mark.parametrize(("function", "target", "dtype"), [
+    (centred, {"formula": "(x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + 1e-5)"}, "float64"),
+    (narrowed, {"contract": "tanh"}, "float32"),
+])  # fmt: skip
+def test_lost_digits_of_the_right_function_have_no_mistake(
+    function: Callable[..., Any], target: dict[str, Any], dtype: str
+) -> None:
+    """It computes no other operation, and a cast to float32 explains nothing in float32."""
+    verdicts = list(harness.check(function, **target, laws=["gradient_digits_not_lost"], dtypes=[dtype]))
+    assert [verdict.status for verdict in verdicts] == [Status.LOST]
+    assert all(verdict.violation is not None and verdict.violation.named is None for verdict in verdicts)
 
 
 def test_a_mistake_survives_a_record() -> None:
