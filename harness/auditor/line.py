@@ -4,7 +4,6 @@ import ast
 import contextlib
 import linecache
 import sys
-import sysconfig
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -14,14 +13,14 @@ from typing import Any, TypeVar
 
 import torch
 
+from harness.compat.installed import package_folders, python_folders
 from harness.compat.torch import BACKWARD_CODE, current_autograd_node, next_sequence_number, sequence_number
 from harness.error import cell
 from harness.record.audit import AuditFinding, Headroom
 
 _TORCH = str(Path(torch.__file__).parent)
 _OURS = str(Path(__file__).parent)
-_PYTHON = str(sysconfig.get_path("stdlib"))
-_INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platlib")})
+_PYTHON, _INSTALLED = python_folders(), package_folders()
 _CONTEXTS = contextlib.__file__
 
 FOREIGN, THEIRS, OWN, ENGINE = range(4)

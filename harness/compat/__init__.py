@@ -2,5 +2,5 @@
 
 No other module uses one, so that a new release of a dependency is looked through here: :mod:`harness.compat.torch`,
 :mod:`harness.compat.numpy`, :mod:`harness.compat.hypothesis`, and :mod:`harness.compat.python` for the standard
-library.
+library. :mod:`harness.compat.installed` says where the dependencies are.
 """

@@ -6,7 +6,6 @@ properties of its operator are read from the operator's schema in torch.
 
 import re
 import sys
-import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from harness.compat.installed import package_folders, python_folders
 from harness.compat.torch import (
     TorchDispatchMode,
     current_autograd_node,
@@ -153,11 +153,10 @@ _SHIPPED = str(Path(__file__).parents[1] / "shipped")
 _ASKING = str(Path(__file__).parent)
 """Folder of the files that record operations; all other files of the harness call the function."""
 
-_OTHERS = ("<", _OURS, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
-"""Path prefixes of files that belong to Python, the harness or an installed package."""
+_PYTHON, _INSTALLED = python_folders(), package_folders()
 
-_PYTHON = str(sysconfig.get_path("stdlib"))
-_INSTALLED = tuple({str(sysconfig.get_path(name)) for name in ("purelib", "platlib")})
+_OTHERS = ("<", _OURS, *_PYTHON, *_INSTALLED)
+"""Path prefixes of files that belong to Python, the harness or an installed package."""
 
 
 def place(frames: Iterable[tuple[str, int | None]]) -> str:

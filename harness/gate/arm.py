@@ -8,7 +8,6 @@ import gc
 import random
 import statistics
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from harness.compat.installed import package_folders, python_folders
 from harness.error import UsageError
 from harness.isolation.delegate import Delegate, DelegateError
 from harness.isolation.fork_server import ForkServer
@@ -100,10 +100,10 @@ class ArmError(Exception):
     """A case could not be timed; the message gives the reason."""
 
 
-def package_folders() -> set[Path]:
-    """Return the folders of installed packages and of the standard library of this interpreter."""
-    paths = sysconfig.get_paths()
-    return {Path(paths[kind]).resolve() for kind in ("purelib", "platlib", "stdlib", "platstdlib")}
+def is_installed(file: Path) -> bool:
+    """Whether a file belongs to an installed package or the standard library of this interpreter."""
+    folders = (Path(folder).resolve() for folder in (*python_folders(), *package_folders()))
+    return any(map(file.resolve().is_relative_to, folders))
 
 
 T = TypeVar("T")
@@ -177,7 +177,7 @@ class Bench:
         if file is None:
             return False
         path = Path(file).resolve()
-        return path.is_relative_to(self.source.tree.resolve()) and not any(map(path.is_relative_to, package_folders()))
+        return path.is_relative_to(self.source.tree.resolve()) and not is_installed(path)
 
     @cached_property
     def _cases(self) -> Mapping[str, Any]:

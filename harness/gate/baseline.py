@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from harness.calling.discovery import folder_of, is_named_cases
 from harness.error import UsageError
-from harness.gate.arm import package_folders
+from harness.gate.arm import is_installed
 from harness.gate.snapshot import Figures, Snapshot, Summary
 from harness.record import SCHEMA, Origin, Record, write_atomically
 from harness.record.schema import Count
@@ -294,7 +294,7 @@ def reject_foreign(file: Path) -> None:
     UsageError
         If a new installation would remove the file, or it cannot be written at all.
     """
-    if any(map(file.resolve().is_relative_to, package_folders())):
+    if is_installed(file):
         raise UsageError(
             "cannot write the baseline into an installed package", value=f"`{file.parent}`", remedy=PLACE_REMEDY
         )

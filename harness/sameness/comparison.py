@@ -2,7 +2,6 @@
 
 import inspect
 import sys
-import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
@@ -17,6 +16,7 @@ from harness.calling.adapter import call_case
 from harness.calling.modes import seed_all
 from harness.calling.target import Target
 from harness.case import Case
+from harness.compat.installed import package_folders, python_folders
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError, join_names, shorten_error
 from harness.floats import FORMATS
@@ -30,7 +30,7 @@ from harness.verdict.draw import draw_all_examples
 EXAMPLES = 4
 """Batches of a contract; each is followed by its rows in reverse order, so that a stale cache is noticed."""
 
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+_INSTALLED = (*python_folders(), *package_folders())
 
 
 class Side:
