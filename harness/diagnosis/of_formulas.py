@@ -16,15 +16,12 @@ from harness.diagnosis.variants import UNKNOWN, Variant, generate_variants
 from harness.error import UsageError
 from harness.formula.catalogue import CATALOGUE
 from harness.formula.grammar import Formula, parse
-from harness.formula.node import ENTRY, Node, order
+from harness.formula.node import ELEMENTARY, ENTRY, Node, order
 from harness.formula.spelling import is_formula, spelling
 from harness.laws.contract import Contract
 
 _FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
-    **{name: getattr(torch, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "atan")},
-    **{name: getattr(torch, name) for name in ("sigmoid", "abs", "neg", "add", "sub", "mul", "div", "where")},
-    "erf": torch.special.erf,
-    "erfc": torch.special.erfc,
+    **{name: getattr(torch, name) for name in (*ELEMENTARY, "abs", "neg", "add", "sub", "mul", "div", "where")},
     "larger": torch.maximum,
     "less": torch.lt,
     "not_more": torch.le,

@@ -12,27 +12,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from harness.floats import Array, DoubleDouble, lift, portable
+from harness.floats import Array, DoubleDouble, lift
 from harness.floats import double_double as dd
 from harness.formula.node import Node
+from harness.formula.primitive import PRIMITIVES, select
 
 Environment = Mapping[str, NDArray[Any]]
 """The inputs by name."""
 
 MAX_STEPS = 64
 """Length of the longest row whose running sums are formed in double-double."""
-
-
-def _torch(name: str) -> Callable[[Array], Array]:
-    function = getattr(torch.special, name)
-
-    def apply(x: Array) -> Array:
-        return np.asarray(function(torch.from_numpy(np.array(x, dtype=np.float64))).numpy())
-
-    return apply
 
 
 def first_largest(x: Array) -> NDArray[np.bool_]:
@@ -76,22 +67,14 @@ def cumsum(x: Any) -> Any:
     return x.cumsum(-1)
 
 
-def _sigmoid(x: Array) -> Array:
-    t = np.exp(-np.abs(x))
-    return np.asarray(np.where(x < 0.0, t, 1.0) / (1.0 + t))
-
-
 DOUBLES: Mapping[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "where")},
+    **{name: row.double for name, row in PRIMITIVES.items()},
+    "where": np.where,
     "number": lambda value: np.asarray(nearest(value)),
     "pi": lambda _: np.asarray(math.pi),
-    "atan": np.arctan,
-    "sigmoid": _sigmoid,
     "abs": np.abs,
     "neg": np.negative,
     "stop": np.asarray,
-    "erf": _torch("erf"),
-    "erfc": _torch("erfc"),
     "sum": lambda x: np.asarray(x.sum(-1, keepdims=True)),
     "largest": lambda x: np.asarray(x.max(-1, keepdims=True)),
     "count": lambda x: np.asarray(float(x.shape[-1])),
@@ -158,42 +141,8 @@ def nearest(value: Any) -> float:
 # Double-double
 
 
-def _select(condition: Any, a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
-    return DoubleDouble(np.where(condition, a.hi, b.hi), np.where(condition, a.lo, b.lo))
-
-
 def _is_less(a: DoubleDouble, b: DoubleDouble) -> Any:
     return (a.hi < b.hi) | ((a.hi == b.hi) & (a.lo < b.lo))
-
-
-def _root(x: DoubleDouble) -> DoubleDouble:
-    """Square root by one Newton step; relative error of about ``2^-104``."""
-    start = np.sqrt(x.hi)
-    rest = x - dd.two_product(start, start)
-    usable = (start > 0.0) & np.isfinite(start)
-    step = np.where(usable, rest.hi / np.where(usable, 2.0 * start, 1.0), 0.0)
-    return dd.two_sum(start, step)
-
-
-def _expm1(x: DoubleDouble) -> DoubleDouble:
-    small = np.abs(x.hi) < 0.34
-    near = dd._expm1_reduced(DoubleDouble(np.where(small, x.hi, 0.0), np.where(small, x.lo, 0.0)))
-    # The series scales its argument down, so nearly subnormal numbers would lose digits; for them, expm1(x) is x.
-    return _select(np.abs(x.hi) < 2.0**-300, x, _select(small, near, dd.exp(x) - 1.0))
-
-
-def _tanh(x: DoubleDouble) -> DoubleDouble:
-    """``-expm1(-2 |x|) / (expm1(-2 |x|) + 2)``, with the sign of the argument."""
-    negative = x.hi < 0.0
-    e = _expm1(_select(negative, x, -x) * 2.0)
-    size = -(e / (e + 2.0))
-    return _select(negative, -size, size)
-
-
-def _logistic(x: DoubleDouble) -> DoubleDouble:
-    negative = x.hi < 0.0
-    t = dd.exp(_select(negative, x, -x))
-    return _select(negative, t, lift(np.ones_like(t.hi))) / (t + 1.0)
 
 
 def _largest_pair(x: DoubleDouble) -> DoubleDouble:
@@ -214,10 +163,6 @@ def _steps(x: DoubleDouble, *, from_end: bool = False) -> DoubleDouble:
     return DoubleDouble(hi, lo)
 
 
-def _unknown(x: DoubleDouble) -> DoubleDouble:
-    return lift(np.full(x.shape, np.nan))
-
-
 def _number(value: Any) -> DoubleDouble:
     exact = Fraction(value or 0)
     hi = nearest(exact)
@@ -226,15 +171,8 @@ def _number(value: Any) -> DoubleDouble:
 
 
 _PAIRS: Mapping[str, Callable[..., Any]] = {
-    "exp": dd.exp,
-    "log": dd.log,
-    "log1p": dd.log1p,
-    "expm1": _expm1,
-    "sqrt": _root,
-    "tanh": _tanh,
-    "sigmoid": _logistic,
-    **dict.fromkeys(("erf", "erfc", "sin", "cos", "atan"), _unknown),
-    "abs": lambda x: _select(x.hi < 0.0, -x, x),
+    **{name: row.pair for name, row in PRIMITIVES.items()},
+    "abs": lambda x: select(x.hi < 0.0, -x, x),
     "neg": lambda x: -x,
     "stop": lambda x: x,
     "sum": lambda x: dd.total(x, keepdims=True),
@@ -246,9 +184,9 @@ _PAIRS: Mapping[str, Callable[..., Any]] = {
     "sub": lambda a, b: a - b,
     "mul": dd.multiply,
     "div": dd.divide,
-    "larger": lambda a, b: _select(_is_less(a, b), b, a),
-    "chain": lambda a, b: _select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
-    "where": _select,
+    "larger": lambda a, b: select(_is_less(a, b), b, a),
+    "chain": lambda a, b: select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
+    "where": select,
     "pick": lambda x, place: DoubleDouble(pick_entries(x.hi, place), pick_entries(x.lo, place)),
     "spread": lambda x, like: DoubleDouble(*(spread(part, like) for part in x.pair)),
     "number": _number,
@@ -259,14 +197,7 @@ _PAIRS: Mapping[str, Callable[..., Any]] = {
     "at": lambda index, like: is_at(index, like.hi),
 }
 
-_SAME_EVERYWHERE: Mapping[str, Callable[[Array], Array]] = {
-    "exp": portable.exp,
-    "log": portable.log,
-    "log1p": portable.log1p,
-    "expm1": lambda x: _expm1(lift(x)).hi,
-    "tanh": lambda x: _tanh(lift(x)).hi,
-    "sigmoid": lambda x: _logistic(lift(x)).hi,
-}
+_SAME_EVERYWHERE = {name: row.portable for name, row in PRIMITIVES.items() if row.portable is not None}
 """Replacements of functions whose bits depend on the processor."""
 
 

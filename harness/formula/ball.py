@@ -11,9 +11,9 @@ import numpy as np
 from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
-from harness.floats import elementwise
 from harness.formula.arithmetic import apply_from_end, compute_nodes, cumsum, is_at, pick_entries, spread
 from harness.formula.node import Node, order
+from harness.formula.primitive import PRIMITIVES, UNKNOWN, divide_balls
 from harness.formula.undefined import Flags, InBalls, find_undefined
 
 Balls = NDArray[np.object_]
@@ -23,29 +23,10 @@ PRECISIONS = (160, 640, 2560, 10240)
 
 ENOUGH_BITS = 120
 _NEGLIGIBLE = arb(2) ** -1210
-_UNKNOWN = arb("nan")
 
 
 def _is_infinite(x: arb) -> bool:
     return not x.is_finite() and not x.is_nan()
-
-
-def _exp(x: arb) -> arb:
-    value = x.exp()
-    return value if value.is_finite() else _UNKNOWN
-
-
-def _log(x: arb) -> arb:
-    return x.log() if x > 0 else _UNKNOWN
-
-
-def _sqrt(x: arb) -> arb:
-    return x.sqrt() if x >= 0 else arb(0) if x.is_zero() else x.sqrt() if x.mid() > 0 else _UNKNOWN
-
-
-def _divide(a: arb, b: arb) -> arb:
-    value = a / b
-    return value if value.is_finite() else _UNKNOWN
 
 
 def _chain(a: arb, b: arb) -> arb:
@@ -54,7 +35,7 @@ def _chain(a: arb, b: arb) -> arb:
 
 def _larger(a: arb, b: arb) -> arb:
     if a.is_nan() or b.is_nan():
-        return _UNKNOWN
+        return UNKNOWN
     return a if a > b else b if b > a else a.max(b)
 
 
@@ -88,19 +69,14 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "number": lambda value: np.asarray(arb(fmpq(value.numerator, value.denominator)), dtype=object),
     "pi": lambda _: np.asarray(arb.pi(), dtype=object),
     "first_largest": _first_largest,
-    "exp": _elementwise(_exp, 1),
-    "log": _elementwise(_log, 1),
-    "log1p": _elementwise(lambda x: x.log1p() if x > -1 else _UNKNOWN, 1),
-    "sqrt": _elementwise(_sqrt, 1),
-    **{name: elementwise(name) for name in ("expm1", "erf", "erfc", "tanh", "sin", "cos", "atan")},
-    "sigmoid": _elementwise(lambda x: _divide(arb(1), 1 + _exp(-x)), 1),
+    **{name: _elementwise(row.ball, 1) for name, row in PRIMITIVES.items()},
     "abs": _elementwise(abs, 1),
     "neg": _elementwise(lambda x: -x, 1),
     "stop": lambda x: x,
     "add": _elementwise(lambda a, b: a + b, 2),
     "sub": _elementwise(lambda a, b: a - b, 2),
     "mul": _elementwise(lambda a, b: a * b, 2),
-    "div": _elementwise(_divide, 2),
+    "div": _elementwise(divide_balls, 2),
     "chain": _elementwise(_chain, 2),
     "larger": _elementwise(_larger, 2),
     "less": lambda a, b: np.asarray(np.frompyfunc(_less, 2, 1)(a, b), dtype=bool),
@@ -140,7 +116,7 @@ def evaluate(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], sh
     axis. Results are known in the sense of :func:`is_known`, or NaN if no graph gives a value. The precision rises only
     for rows that are neither known nor undefined.
     """
-    result = np.full(shape, _UNKNOWN, dtype=object)
+    result = np.full(shape, UNKNOWN, dtype=object)
     pending = np.arange(shape[0])
     for nodes in roots:
         rest = pending

@@ -11,26 +11,8 @@ A. Griewank, A. Walther (2008), *Evaluating Derivatives*, 2nd ed., chapter 3.
 
 from collections.abc import Callable, Sequence
 
-from harness.formula.node import (
-    CONSTANT,
-    ENTRY,
-    ROW,
-    WITHOUT_SLOPE,
-    Node,
-    absolute,
-    chain,
-    cos,
-    exp,
-    less,
-    lift,
-    node,
-    order,
-    sigmoid,
-    sin,
-    sqrt,
-    total,
-    where,
-)
+from harness.formula.node import CONSTANT, ENTRY, ROW, WITHOUT_SLOPE, Node, chain, less, lift, node, order, total, where
+from harness.formula.primitive import PRIMITIVES, Derivative
 
 
 def gradient(root: Node, cotangent: Node, wrt: Sequence[Node], *, accurate: bool) -> list[Node]:
@@ -71,45 +53,20 @@ Shares = tuple[Node | None, ...]
 
 def _shares(result: Node, g: Node, *, accurate: bool) -> Shares:
     times: Times = chain if accurate else (lambda a, b: a * b)
-    if result.operation in _UNARY:
-        derivative = (_ACCURATE if accurate else _UNARY)[result.operation]
+    if result.operation in ACCURATE:
+        derivative = (ACCURATE if accurate else _DERIVATIVES)[result.operation]
         return (times(g, derivative(result.arguments[0], result)),)
     return _OTHERS[result.operation](g, times, result, *result.arguments) if result.operation in _OTHERS else ()
 
 
-_TWO_OVER_ROOT_PI = 2 / sqrt(node("pi"))
-
-
-def _derivative_of_tanh(a: Node, _: Node) -> Node:
-    """``4 t / (1 + t)^2`` with ``t = exp(-2 |a|)``, which does not saturate."""
-    t = exp(-2 * absolute(a))
-    return 4 * t / ((1 + t) * (1 + t))
-
-
-_UNARY: dict[str, Callable[[Node, Node], Node]] = {
+_DERIVATIVES: dict[str, Derivative] = {
+    **{name: row.derivative for name, row in PRIMITIVES.items()},
     "neg": lambda _, __: lift(-1),
-    "exp": lambda _, y: y,
-    "log": lambda a, _: 1 / a,
-    "log1p": lambda a, _: 1 / (1 + a),
-    "expm1": lambda _, y: y + 1,
-    "sqrt": lambda _, y: 1 / (2 * y),
-    "erf": lambda a, _: _TWO_OVER_ROOT_PI * exp(-(a * a)),
-    "erfc": lambda a, _: -(_TWO_OVER_ROOT_PI * exp(-(a * a))),
-    "tanh": lambda _, y: 1 - y * y,
-    "sigmoid": lambda _, y: (1 - y) * y,
-    "sin": lambda a, _: cos(a),
-    "cos": lambda a, _: -sin(a),
-    "atan": lambda a, _: 1 / (1 + a * a),
     "abs": lambda a, _: where(less(a, 0), -1, 1),
 }
-"""``derivative(argument, value)``, in the formulas of frameworks."""
+"""Derivatives of the operations of one argument, in the formulas of frameworks."""
 
-_ACCURATE: dict[str, Callable[[Node, Node], Node]] = {
-    **_UNARY,
-    "expm1": lambda a, _: exp(a),
-    "tanh": _derivative_of_tanh,
-    "sigmoid": lambda a, y: y * sigmoid(-a),
-}
+ACCURATE = _DERIVATIVES | {name: row.accurate for name, row in PRIMITIVES.items() if row.accurate is not None}
 """The same derivatives, without cancellation."""
 
 

@@ -25,6 +25,7 @@ from harness.floats import double_double as dd
 from harness.formula.arithmetic import SWAPPED, Environment, pairs, values
 from harness.formula.ball import evaluate
 from harness.formula.node import ENTRY, ROW, Node, order
+from harness.formula.primitive import PRIMITIVES
 from harness.formula.running_error import DOUBLE, DOUBLE_DOUBLE, errors, rounding_of
 from harness.formula.tangent import tangents
 from harness.formula.undefined import InDouble, find_undefined, zero_by_infinity
@@ -396,9 +397,7 @@ _SHRINKING: Mapping[str, Callable[..., Any]] = {
     "div": lambda a, b: (b == 0.0) | (np.isinf(a) & (b > 1.0)),
     "mul": lambda a, b: (np.isinf(a) & (b < 1.0)) | (np.isinf(b) & (a < 1.0)),
     "chain": lambda a, b: (np.isinf(a) & (b < 1.0)) | (np.isinf(b) & (a < 1.0)),
-    "log": lambda a: (a == 0.0) | np.isinf(a),
-    "log1p": lambda a: (a == 1.0) | np.isinf(a),
-    "sqrt": np.isinf,
+    **{name: row.shrinks for name, row in PRIMITIVES.items() if row.shrinks is not None},
 }
 """For each operation, where magnitudes give an infinity in floating point but possibly a finite or no exact result."""
 

@@ -29,6 +29,7 @@ from harness.floats import Array, Format
 from harness.floats.double_double import two_product
 from harness.formula.arithmetic import DOUBLES, nearest, pick_entries, widen
 from harness.formula.node import ENTRY, REDUCTIONS, STEPS, Node
+from harness.formula.primitive import PRIMITIVES
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,9 @@ def _error(node: Node, values: Mapping[Node, Any], node_errors: Mapping[Node, Ar
             return _error_of_sum(node.operation, operands[0], e[0], v, rounding)
         case "largest":
             return e[0].max(-1, keepdims=True)
-    return _GROWTH[node.operation](operands[0], v, e[0]) + _own_rounding(node.operation, operands[0], v, rounding)
+    return PRIMITIVES[node.operation].growth(operands[0], v, e[0]) + _own_rounding(
+        node.operation, operands[0], v, rounding
+    )
 
 
 @cache
@@ -229,51 +232,10 @@ def _is_whole_quotient(operands: list[Any], e: list[Array], v: Any) -> Any:
 
 def _own_rounding(operation: str, a: Any, v: Any, rounding: Rounding) -> Any:
     """The rounding of an elementary function itself."""
-    u = rounding.basic if operation == "sqrt" else rounding.transcendental
+    row = PRIMITIVES[operation]
+    u = rounding.basic if row.is_basic else rounding.transcendental
     if operation == "sigmoid":
         # 1 / (1 + exp(-x)) has two more roundings, and is zero where the exponential overflows.
         u = 2.0 * u
         v = np.where(v < 2.0 / rounding.largest, v * (1.0 + 1.0 / u), v)
-    rounding_error = u * np.abs(v)
-    if operation in {"sqrt", "log", "cos"}:
-        return rounding_error
-    # `exp`, `erfc` and `sigmoid` are zero only by underflow; the others are zero at zero.
-    return rounding_error + rounding.smallest * (
-        np.isfinite(a) if operation in {"exp", "erfc", "sigmoid"} else a != 0.0
-    )
-
-
-def _bell(a: Any, e: Any) -> Any:
-    """The largest of ``2 / sqrt(pi) e^(-t^2)`` within ``e`` of ``a``."""
-    nearest_zero = np.maximum(np.abs(a) - e, 0.0)
-    return 2.0 / math.sqrt(math.pi) * np.exp(-nearest_zero * nearest_zero)
-
-
-def _exponential(a: Any, v: Any, e: Any) -> Any:
-    """The growth of ``v = exp(a)``; it allows for a ``v`` that has underflowed."""
-    return np.where(e > 1.0, np.exp(a + e) * _ROUNDED_UP, v * np.expm1(e))
-
-
-_ROUNDED_UP = 1.0 + 2.0**-40
-"""Factor that covers the effect of the argument's rounding on an exponential; arguments are below 710."""
-
-
-def _trigonometric(slope: Any, e: Any) -> Any:
-    return np.minimum(np.abs(slope) * e + 0.5 * e * e, 2.0)
-
-
-_GROWTH: Mapping[str, Callable[[Any, Any, Any], Any]] = {
-    "exp": _exponential,
-    "expm1": lambda a, v, e: _exponential(a, v + 1.0, e),
-    "log": lambda a, _, e: np.where(e < a, -np.log1p(-e / a), np.where(e == 0.0, 0.0, np.inf)),
-    "log1p": lambda a, _, e: np.where(e < 1.0 + a, -np.log1p(-e / (1.0 + a)), np.where(e == 0.0, 0.0, np.inf)),
-    "sqrt": lambda _, v, e: np.where(e == 0.0, 0.0, np.minimum(np.where(v > 0.0, e / v, np.inf), np.sqrt(e))),
-    "erf": lambda a, _, e: np.minimum(_bell(a, e) * e, 2.0),
-    "erfc": lambda a, _, e: np.minimum(_bell(a, e) * e, 2.0),
-    "tanh": lambda a, _, e: np.minimum(np.minimum(4.0 * np.exp(-2.0 * np.maximum(np.abs(a) - e, 0.0)), 1.0) * e, 2.0),
-    "sigmoid": lambda a, _, e: np.minimum(np.minimum(np.exp(-np.maximum(np.abs(a) - e, 0.0)), 0.25) * e, 1.0),
-    "sin": lambda a, _, e: _trigonometric(np.cos(a), e),
-    "cos": lambda a, _, e: _trigonometric(np.sin(a), e),
-    "atan": lambda a, _, e: np.minimum(e / (1.0 + np.maximum(np.abs(a) - e, 0.0) ** 2), math.pi),
-}
-"""``growth(argument, value, error)``: the largest ``|f(a + t) - f(a)|`` over ``|t| <= e``."""
+    return u * np.abs(v) + rounding.smallest * row.underflows(a)

@@ -3,15 +3,16 @@
 It gives products of the Jacobian with vectors. The directions are along the first axis.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from harness.floats import Array
-from harness.formula.arithmetic import DOUBLES, pick_entries, widen
-from harness.formula.node import STEPS, WITHOUT_SLOPE, Node
+from harness.formula.arithmetic import DOUBLES, compute_nodes, pick_entries, widen
+from harness.formula.derivative import ACCURATE
+from harness.formula.node import STEPS, WITHOUT_SLOPE, Node, node, order
 
 Tangent = Array | None
 """Changes along the directions of the first axis; ``None`` for a constant."""
@@ -34,9 +35,17 @@ def _tangent(node: Node, values: Mapping[Node, Any], changes: list[Tangent]) -> 
     if node.operation in WITHOUT_SLOPE or all(tangent is None for tangent in changing):
         return None
     v, arguments = values[node], [values[argument] for argument in node.arguments]
-    if node.operation in _SLOPES:
-        return np.asarray(_times(_SLOPES[node.operation](arguments[0], v), changes[0]))
+    if node.operation in ACCURATE:
+        slopes = _order_slope(node.operation)
+        slope = compute_nodes(slopes, {"argument": arguments[0], "value": v}, DOUBLES)[slopes[-1]]
+        return np.asarray(_times(slope, changes[0]))
     return np.asarray(_CARRIED[node.operation](v, arguments, changes))
+
+
+@cache
+def _order_slope(operation: str) -> list[Node]:
+    """Return the nodes of the derivative of an operation of one argument."""
+    return order(ACCURATE[operation](node("input", value="argument"), node("input", value="value")))
 
 
 def _times(slope: Any, tangent: Tangent) -> Any:
@@ -94,29 +103,3 @@ _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "largest": _tangent_of_largest,
     "pick": _tangent_of_pick,
 }
-
-_BELL = 2.0 / math.sqrt(math.pi)
-
-
-def _sech_squared(a: Any) -> Any:
-    t = np.exp(-2.0 * np.abs(a))
-    return 4.0 * t / ((1.0 + t) * (1.0 + t))
-
-
-_SLOPES: Mapping[str, Callable[[Any, Any], Any]] = {
-    "exp": lambda _, v: v,
-    "log": lambda a, _: 1.0 / a,
-    "log1p": lambda a, _: 1.0 / (1.0 + a),
-    "expm1": lambda _, v: v + 1.0,
-    "sqrt": lambda _, v: 0.5 / v,
-    "erf": lambda a, _: _BELL * np.exp(-a * a),
-    "erfc": lambda a, _: -_BELL * np.exp(-a * a),
-    "tanh": lambda a, _: _sech_squared(a),
-    "sigmoid": lambda a, _: _sech_squared(0.5 * a) * 0.25,
-    "sin": lambda a, _: np.cos(a),
-    "cos": lambda a, _: -np.sin(a),
-    "atan": lambda a, _: 1.0 / (1.0 + a * a),
-    "abs": lambda a, _: np.where(a < 0.0, -1.0, 1.0),
-    "neg": lambda _, __: -1.0,
-}
-"""``slope(argument, value)``"""

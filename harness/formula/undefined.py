@@ -4,6 +4,7 @@ Enclosures show this by their signs, and a higher precision would not change it.
 others are decided by more digits.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from harness.floats import Array
 from harness.formula.arithmetic import DOUBLES, pick_entries
 from harness.formula.node import STEPS, Node
+from harness.formula.primitive import PRIMITIVES
 from harness.formula.running_error import DOUBLE, errors
 
 Flags = NDArray[np.bool_]
@@ -150,17 +152,14 @@ def _either(a: Flags | None, b: Flags | None) -> Flags | None:
 
 def _undefined_here(node: Node, enclosures: Enclosures) -> Flags | None:
     """Return where the operation itself has no value."""
-    match node.operation:
-        case "div":
-            flags = enclosures.is_zero(node.arguments[1])
-        case "log":
-            flags = enclosures.is_zero(node.arguments[0]) | enclosures.is_below(node.arguments[0], 0.0)
-        case "log1p":
-            flags = enclosures.is_below(node.arguments[0], -1.0)
-        case "sqrt":
-            flags = enclosures.is_below(node.arguments[0], 0.0)
-        case _:
-            return None
+    row = PRIMITIVES.get(node.operation)
+    if node.operation == "div":
+        flags = enclosures.is_zero(node.arguments[1])
+    elif row is not None and row.lowest > -math.inf:
+        flags = enclosures.is_below(node.arguments[0], row.lowest)
+        flags = flags | (row.is_pole and enclosures.is_zero(node.arguments[0]))
+    else:
+        return None
     return flags if flags.any() else None
 
 
