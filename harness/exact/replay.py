@@ -5,7 +5,7 @@ float64, a replacement is used. An audit also repeats single operations on its s
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -126,6 +126,9 @@ class Wide(NamedTuple):
 class Doubles:
     """Torch's own operations, in float64."""
 
+    keeps_sides: ClassVar[bool] = True
+    """Whether an operation with a kink stays on the side on which it was recorded."""
+
     def start(self, values: Tensor) -> Tensor:
         """Make the shadow of a storage that holds these numbers."""
         return values.clone()
@@ -152,7 +155,7 @@ class Doubles:
 
         args, kwargs = tree_map(widen, step.arguments, is_leaf=is_view)
         try:
-            result = repeat(step.schema, args, kwargs, step.rounded, step.returned)
+            result = repeat(step.schema, args, kwargs, step.rounded if self.keeps_sides else args, step.returned)
         except FAILURES:
             return None
         return tuple(x for x in tree_leaves(result) if isinstance(x, Tensor) and x.is_floating_point())

@@ -132,6 +132,10 @@ class Delegate:
     keeps_standby
         Whether it forks a process for user code before it knows anything, if it is a fork itself; see
         :mod:`harness.isolation.standby`.
+    variables
+        Further variables of the environment of a fresh interpreter.
+    interpreter, packages
+        A fresh interpreter in place of this process's, and folders with packages that its environment lacks.
 
     Attributes
     ----------
@@ -149,6 +153,9 @@ class Delegate:
         server: ForkServer | None = None,
         folder: str | None = None,
         keeps_standby: bool = False,
+        variables: Mapping[str, str] | None = None,
+        interpreter: str | None = None,
+        packages: Sequence[str] = (),
     ) -> None:
         refuse_changes()
         self.has_imported = False
@@ -159,8 +166,11 @@ class Delegate:
         if server is not None and not limits.sandbox:
             forked = server.fork(_PROGRAM.format(options), self._printed, folder=folder)
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self._printed}
+        own = dict(variables or {})
+        pipes |= {"env": user_environment() | own, "interpreter": [interpreter] if interpreter else ()}
+        program = f"import sys; sys.path += {list(packages)!r}; {_PROGRAM.format('')}"
         self._process: ForkedProcess | subprocess.Popen[bytes] = forked or start_interpreter(
-            _PROGRAM.format(""), sandbox=limits.sandbox, cwd=folder, env=user_environment(), **pipes
+            program, sandbox=limits.sandbox, cwd=folder, **pipes
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -168,7 +178,8 @@ class Delegate:
         # Removed by this process or that one, whichever is there last; it is made when both will know of it.
         self._scratch = tempfile.mkdtemp(prefix="tmp", dir=limits.scratch)
         opening = {"serves": serves, "setup": setup, "pythonpath": pythonpath, "memory": limits.memory_bytes}
-        self._send({**opening, "scratch": self._scratch, "environment": user_environment(self._scratch)})
+        environment = user_environment(self._scratch) | own
+        self._send({**opening, "scratch": self._scratch, "environment": environment})
 
     @property
     def pid(self) -> int:

@@ -1,6 +1,8 @@
 """Sameness: whether two functions or two training steps differ by more than rounding.
 
-`comparison` loads both in the process of user code and draws their inputs. `recording` records their operations and
+`side` loads a target with separate `modules` of the user, and records its calls. `recording` has their operations and
 results, `rounding` repeats these in float64 and samples the rounding errors, `judgment` decides and has the controls,
-`place` finds the first operation without a counterpart, and `command` is ``harness same``.
+and `place` finds the first operation without a counterpart. `change` reads ``--under``, and `changed_run` records a
+target under a change, with its `rows`, with the `objects` that a step reads, or `elsewhere`, in another process.
+`inputs` draws the inputs of functions, `comparison` is the whole question, and `command` is ``harness same``.
 """

@@ -10,12 +10,14 @@ from harness.error import UsageError
 from harness.exact.tape import UNIT
 from harness.record import Record
 from harness.sameness.place import find_overflow, find_places
-from harness.sameness.recording import RETURNED, Recording
-from harness.sameness.rounding import Measured, measure
+from harness.sameness.recording import RETURNED, Measured, Recording
+from harness.sameness.rounding import measure
 from harness.wording.number import count
 
 EXACT_FACTOR, FACTOR = 4.0, 16.0
 """Multiples of the sampled errors that rounding explains: between exact results, and between computed float64 ones."""
+
+NAMES = ("the first", "the second")
 
 PLANTED = 4
 """The planted mistake: the results are divided by it."""
@@ -37,8 +39,8 @@ class Judgment(Record):
     sentence: str
 
 
-def judge(first: Recording, second: Recording) -> Judgment:
-    """Decide how two recordings differ.
+def judge(first: Recording, second: Recording, names: tuple[str, str] = NAMES) -> Judgment:
+    """Decide how two recordings with names differ.
 
     Raises
     ------
@@ -47,11 +49,11 @@ def judge(first: Recording, second: Recording) -> Judgment:
     """
     calls = min(first.calls, second.calls)
     results, others = ({n: x for n, x in side.results.items() if x.call <= calls} for side in (first, second))
-    names = [name for name in results if name in others]
-    single = {name: x for name, x in (results | others).items() if name not in names}
-    if not names:
+    shared = [name for name in results if name in others]
+    single = {name: x for name, x in (results | others).items() if name not in shared}
+    if not shared:
         raise UsageError("nothing to compare", rule="both must return tensors, or train weights of equal shapes")
-    require_bits_seen([results[name].value for name in names])
+    require_bits_seen([results[name].value for name in shared])
     scope = count(calls, "step" if first.is_step else "call")
     if first.is_step and not (first.is_trained or second.is_trained):
         return Judgment(answer=Answer.NOTHING_TRAINED, sentence=f"no weight of either side changes in {scope}")
@@ -60,7 +62,7 @@ def judge(first: Recording, second: Recording) -> Judgment:
     require_factor_seen(measured)
     if missing := [name for name, x in single.items() if x.kind == RETURNED]:
         return Judgment(answer=Answer.DIFFERENT, sentence=f"only one side returns a {missing[0]}")
-    pairs = [(results[name].value, others[name].value) for name in names]
+    pairs = [(results[name].value, others[name].value) for name in shared]
     if have_same_bits(pairs):
         return Judgment(answer=Answer.SAME_BITS, sentence=f"all results of {scope} are equal")
     measured_others = measure(second)
@@ -70,8 +72,9 @@ def judge(first: Recording, second: Recording) -> Judgment:
     x, y = measured[name], measured_others[name]
     places = [_find_place(first, x, y), _find_place(second, y, x)]
     places = places if any(places) else find_places(first, second)
-    where = f"; the first operation that only one side has: {' and '.join(filter(None, places))}" if any(places) else ""
-    return Judgment(answer=Answer.DIFFERENT, sentence=f"the {name}: {describe_difference(x, y)}{where}")
+    which = "with another result" if first.trace or second.trace else "that only one side has"
+    where = f"; the first operation {which}: {' and '.join(dict.fromkeys(filter(None, places)))}" if any(places) else ""
+    return Judgment(answer=Answer.DIFFERENT, sentence=f"the {name}: {describe_difference(x, y, names)}{where}")
 
 
 def have_same_bits(pairs: Iterable[tuple[Tensor, Tensor]]) -> bool:
@@ -147,17 +150,18 @@ def _describe_rounding(pairs: Sequence[tuple[Tensor, Tensor]], scope: str, share
     return f"{text}; in float64, they differ by {limit} of the difference that rounding explains"
 
 
-def describe_difference(x: Measured, y: Measured) -> str:
+def describe_difference(x: Measured, y: Measured, names: tuple[str, str] = NAMES) -> str:
     """Return the difference of two results in words, with their ratio if they are proportional."""
+    first, second = names
     if x.kind != y.kind:
-        return f"the first is {x.kind}, and the second {y.kind}"
+        return f"{first} is {x.kind}, and {second} {y.kind}"
     if unequal := _find_unequal_infinity(x.value.double(), y.value.double()):
-        return f"the first is {unequal[0]:g} where the second is {unequal[1]:g}"
+        return f"{first} is {unequal[0]:g} where {second} is {unequal[1]:g}"
     a, b = x.exact, y.exact
     square = float((a * a).sum())
     ratio = float((a * b).sum()) / square if square else 0.0
     if ratio and abs(ratio - 1.0) > 1e-4 and torch.allclose(b, ratio * a, rtol=1e-4, atol=0.0):
-        return f"the second is {ratio:.4g} times the first"
+        return f"{second} is {ratio:.4g} times {first}"
     gap, largest = float((a - b).abs().max()), float(a.abs().max())
     return f"they differ by up to {gap / largest if largest else float('inf'):.2g} of the largest"
 

@@ -13,15 +13,50 @@ from harness.sameness.rounding import ResultReplay
 NARROW, WIDE = 1e-6, 1e-12
 """Relative differences up to which two exact results are equal, if they were computed in float32 or in float64."""
 
+CHANGED = 1e-5
+"""Difference of the results of an operation in two runs of the same code, relative to the largest, that is none."""
+
 
 def find_places(first: Recording, second: Recording) -> list[str]:
-    """Return, for each recording, its first operation whose result the other one does not have, if there is one."""
+    """Return, for each recording, its first operation whose result the other one does not have, if there is one.
+
+    Of one that computes rows of the other's results, it is the first whose result has another row.
+    """
+    if first.trace or second.trace:
+        return find_changed(first, second)
     replays = [ResultReplay(recording, Doubles(), copies=True) for recording in (first, second)]
-    results = [[[wide.hi.flatten() for wide in values] for values in replay.results] for replay in replays]
+    split = _split_rows if second.is_of_rows else _flatten
+    results = [[[x for wide in values for x in split(wide.hi)] for values in replay.results] for replay in replays]
     tables = [_stack_by_length(values) for values in results]
     sides = zip((first.tape.steps, second.tape.steps), results, tables[::-1], strict=True)
-    return [next((_format_step(s) for s, v in zip(mine, values, strict=True) if not _has_all(s, v, table)), "")
-            for mine, values, table in sides]  # fmt: skip
+    places = [next((_format_step(s) for s, v in zip(mine, values, strict=True) if not _has_all(s, v, table)), "")
+              for mine, values, table in sides]  # fmt: skip
+    return places[second.is_of_rows :]
+
+
+def _flatten(x: Tensor) -> Sequence[Tensor]:
+    return [x.flatten()]
+
+
+def _split_rows(x: Tensor) -> Sequence[Tensor]:
+    return x.reshape(len(x), -1).unbind() if x.ndim else [x.flatten()]
+
+
+def list_operations(recording: Recording) -> Sequence[tuple[str, Sequence[Tensor]]]:
+    """Return the operations with their recorded results."""
+    return recording.trace or [(_format_step(step), step.values) for step in recording.tape.steps]
+
+
+def find_changed(first: Recording, second: Recording) -> list[str]:
+    """Return the first operation whose recorded results differ by far more than a rounding, if there is one."""
+    for (name, values), (other, others) in zip(list_operations(first), list_operations(second), strict=False):
+        if name != other:
+            return [name, other]
+        for x, y in zip(values, others, strict=True):
+            near = CHANGED * max(float(x.abs().nan_to_num(posinf=0.0).max()), 1e-30) if x.numel() else 0.0
+            if x.shape != y.shape or not torch.allclose(x, y, rtol=CHANGED, atol=near, equal_nan=True):
+                return [name]
+    return []
 
 
 def find_overflow(recording: Recording) -> str:

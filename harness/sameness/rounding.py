@@ -5,14 +5,14 @@ its recorded dtype. The largest error of a few samples is an estimate and no bou
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness.exact.replay import Doubles, Replay
-from harness.exact.tape import UNIT, Step, dtype_name
-from harness.sameness.recording import Recording, Result
+from harness.exact.tape import UNIT, Step
+from harness.sameness.recording import Measured, Recording, Result
 
 SAMPLES = 6
 """Replays with random roundings."""
@@ -27,21 +27,10 @@ SUMS = ("sum", "mean", "mm", "dot", "mv", "conv", "cumsum", "var", "std", "norm"
 """Parts of the names of sums, in which also each term is rounded."""
 
 
-class Measured(NamedTuple):
-    """A result as computed, in float64, and its largest sampled rounding error."""
-
-    value: Tensor
-    exact: Tensor
-    error: Tensor
-
-    @property
-    def kind(self) -> str:
-        """Dtype and shape, such as ``float32 [2, 3]``."""
-        return f"{dtype_name(self.value.dtype)} {list(self.value.shape)}"
-
-
 class RoundedDoubles(Doubles):
-    """Float64, with a random rounding of each operation."""
+    """Float64, with a random rounding of each operation, which may move it to the other side of a kink."""
+
+    keeps_sides = False
 
     def __init__(self, generator: torch.Generator) -> None:
         self._generator = generator
@@ -85,7 +74,12 @@ class ResultReplay(Replay):
 
 
 def measure(recording: Recording) -> Mapping[str, Measured]:
-    """Return the results of a recording with their exact values and sampled errors."""
+    """Return the results of a recording with their exact values and sampled errors.
+
+    Results of another run than the recorded one count as exact, with a larger error.
+    """
+    if recording.measured is not None:
+        return recording.measured
     exact = ResultReplay(recording, Doubles()).read_results
     errors = {name: torch.zeros_like(value) for name, value in exact.items()}
     generator = torch.Generator().manual_seed(0)
@@ -93,4 +87,5 @@ def measure(recording: Recording) -> Mapping[str, Measured]:
         sample = ResultReplay(recording, RoundedDoubles(generator)).read_results
         for name, value in exact.items():
             errors[name] = torch.maximum(errors[name], (sample[name] - value).abs())
-    return {name: Measured(x.value, exact[name], errors[name]) for name, x in recording.results.items()}
+    measured = {name: Measured(x.value, exact[name], errors[name]) for name, x in recording.results.items()}
+    return {name: x.as_computed() for name, x in measured.items()} if recording.is_replaced else measured

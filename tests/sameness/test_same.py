@@ -13,7 +13,7 @@ from harness.error import UsageError
 from harness.sameness import judgment
 from harness.sameness.comparison import compare_targets
 from harness.sameness.judgment import require_bits_seen, require_factor_seen
-from harness.sameness.rounding import Measured
+from harness.sameness.recording import Measured
 
 LINES = FILE.read_text(encoding="utf-8").splitlines()
 
@@ -25,7 +25,7 @@ def judge_pair(name: str) -> judgment.Judgment:
     """Judge a pair; functions get two batches of 32 rows."""
     arguments = len(inspect.signature(getattr(MODULE, f"{name}_a")).parameters)
     sides = [f"{FILE}:{name}_{side}" for side in "ab"]
-    return compare_targets(sides[0], sides[1], None, [[32, 64]] * arguments, lambda _: None)
+    return compare_targets(sides[0], sides[1], None, [[32, 64]] * arguments, None, lambda _: None)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "rounding_compiled"])
@@ -173,7 +173,6 @@ def test_a_step_may_replace_its_weights(harness_command: Command) -> None:
         ("mine.py mine.py:softmax", "cannot compare `mine.py`: name a function or a step as"),
         ("full.py:step mine.py:softmax", "cannot compare a step with a function: only a step takes no arguments"),
         ("mine.py:end mine.py:end --shape 2", "cannot run `mine.py:end`: it raises KeyError"),
-        ("mine.py:clone mine.py:compiled --shape 2", "a compiled function runs uncompiled while it is recorded"),
         ("mine.py:end mine.py:end", "got none; pass `--contract NAME`, or a `--shape` for each argument"),
         (
             "torch:softmax torch:log_softmax",
@@ -207,7 +206,7 @@ def test_a_comparison_without_an_answer_says_why(arguments: str, refusal: str, h
 )
 def test_results_of_each_kind_are_compared(first: str, second: str, answer: str) -> None:
     """Integers must be equal, and so must dtypes and the number of results; zeros may differ in their sign."""
-    decided = compare_targets(f"mine.py:{first}", f"mine.py:{second}", None, [[4, 2]], lambda _: None)
+    decided = compare_targets(f"mine.py:{first}", f"mine.py:{second}", None, [[4, 2]], None, lambda _: None)
     assert f"{decided.answer} {decided.sentence}".startswith(answer)
 
 

@@ -106,7 +106,8 @@ def diff(
       0  no result is worse
       1  a result is farther from the exact value than before
     """
-    from harness.proof.float32.difference import BLOCKS, Difference, Release, interpreter
+    from harness.execution.release import find_interpreter
+    from harness.proof.float32.difference import BLOCKS, Difference, Release
     from harness.proof.float32.display import print_rows
     from harness.proof.float32.operation import OPERATIONS
 
@@ -119,7 +120,7 @@ def diff(
     def work(comparison: Work) -> None:
         comparison.begin("comparing", len(differences), shown=sample * len(differences))
         with ExitStack() as stack:
-            pythons = [interpreter(text) for text in (before, after)]
+            pythons = [find_interpreter(text) for text in (before, after)]
             releases = [stack.enter_context(Release(python)) for python in pythons]
             about.extend(f"{release.about()} ({python})" for release, python in zip(releases, pythons, strict=True))
             for difference in differences:

@@ -5,21 +5,17 @@ digests. This process compares these with exact values, whose error is bounded. 
 """
 
 import json
-import os
-import re
-import shutil
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.error import UsageError
+from harness.execution.release import run_program
 from harness.floats.double_double import Array
 from harness.proof.float32 import release
 from harness.proof.float32.model import Kind, number
@@ -34,8 +30,6 @@ Floats = NDArray[np.float32]
 BLOCKS = 1 << 16
 """Number of blocks of all float32 numbers."""
 
-ENVIRONMENTS = Path(".harness", "environments")
-
 KINDS = ("better", "worse", "equal")
 
 _TOGETHER = 256
@@ -43,44 +37,6 @@ _TOGETHER = 256
 
 _ROUNDING = 2.0**-50
 """Bound on the relative rounding error of the difference of two distances."""
-
-
-def interpreter(wanted: str) -> str:
-    """Return the Python interpreter at a path, or the one of an environment in which pip installs a release of torch.
-
-    Raises
-    ------
-    UsageError
-        If the text is neither, or pip cannot install the release.
-    """
-    if Path(wanted).is_file():
-        return str(Path(wanted).absolute())
-    if not re.fullmatch(r"torch==[\w.+]+", wanted):
-        rule = "it must be a release, such as `torch==2.13.0`, or the path of a Python interpreter"
-        raise UsageError(f"cannot compare `{wanted}`", rule=rule)
-    folder = (ENVIRONMENTS / wanted).absolute()
-    python, complete = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python"), folder / "complete"
-    if not complete.is_file():
-        shutil.rmtree(folder, ignore_errors=True)
-        _run(f"cannot install `{wanted}`", sys.executable, "-m", "venv", str(folder))
-        _run(f"cannot install `{wanted}`", python, "-m", "pip", "install", wanted)
-        complete.touch()
-    return python
-
-
-_CONFLICT = "The conflict is caused by:\n"
-
-
-def _run(problem: str, *words: str) -> None:
-    """Run a program; the last line of its errors, or the conflict that pip names, is the reason of a usage error."""
-    try:
-        subprocess.run(words, capture_output=True, text=True, errors="replace", check=True)
-    except OSError as error:
-        raise UsageError(problem, rule=str(error)) from None
-    except subprocess.CalledProcessError as error:
-        conflict = error.stdout.partition(_CONFLICT)[2].partition("\n\n")[0].split("\n")
-        last = error.stderr.strip().rpartition("\n")[2].removeprefix("ERROR: ")
-        raise UsageError(problem, rule="; ".join(map(str.strip, conflict)) or last) from None
 
 
 class Release(subprocess.Popen[bytes]):
@@ -93,7 +49,7 @@ class Release(subprocess.Popen[bytes]):
     """
 
     def __init__(self, python: str) -> None:
-        _run(f"cannot use `{python}`", python, "-c", "")
+        run_program(f"cannot use `{python}`", python, "-c", "")
         self.python, pipe = python, subprocess.PIPE
         # In a separate session, it gets no Ctrl-C, which is for the command.
         settings: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": subprocess.DEVNULL}
@@ -115,7 +71,7 @@ class Release(subprocess.Popen[bytes]):
         """
         assert self.stdout is not None
         if not (about := self.stdout.readline()):
-            _run(f"cannot use `{self.python}`", self.python, "-E", "-c", "import torch")
+            run_program(f"cannot use `{self.python}`", self.python, "-E", "-c", "import torch")
             self.read(1)
         return about.decode().strip()
 
