@@ -1,11 +1,13 @@
 """Tensors of the device: where they are, what they share, and the results of operations."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 X = torch.arange(24.0).reshape(4, 6) / 7
 
@@ -94,6 +96,27 @@ def test_results_go_into_outputs_of_any_size() -> None:
     assert torch.mm(x, x.T, out=out) is out
     assert torch.equal(out.cpu(), X @ X.T)
     assert torch.equal(torch.masked_select(x, x > 1).cpu(), X[X > 1])
+
+
+def test_a_result_goes_into_an_output_of_the_same_size() -> None:
+    """Its memory stays, and has the result."""
+    x, out = X.to("sim"), torch.zeros(4, 4, device="sim")
+    view = out[1]
+    torch.mm(x, x.T, out=out)
+    assert torch.equal(view.cpu(), (X @ X.T)[1])
+
+
+def test_a_list_is_an_index_while_a_dispatch_mode_is_active() -> None:
+    """Torch makes a tensor of it on the device."""
+
+    class Plain(TorchDispatchMode):
+        def __torch_dispatch__(self, operation: Any, _: object, args: Any = (), kwargs: Any = None) -> Any:
+            return operation(*args, **(kwargs or {}))
+
+    x = X.to("sim")
+    with Plain():  # type: ignore[no-untyped-call]
+        selected = x[[0, 2]]
+    assert torch.equal(selected.cpu(), X[[0, 2]])
 
 
 def test_random_numbers_have_a_generator_of_the_device() -> None:

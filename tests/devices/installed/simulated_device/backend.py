@@ -6,6 +6,7 @@ strides, views and saved tensors of autograd are those of torch.
 
 import ctypes
 import os
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,7 +83,8 @@ def run(op: Any, *args: Any, **kwargs: Any) -> Any:
         tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         _refuse_misplaced(schema.name, tensors)
         resizes = schema.name == "aten::resize_"
-        seen = {id(x): on_cpu(x).clone() if resizes or not x.numel() else on_cpu(x) for x in tensors}
+        out = kwargs.get("out")
+        seen = {id(x): on_cpu(x).clone() if resizes or x is out or not x.numel() else on_cpu(x) for x in tensors}
         given = tree_map(lambda x: seen[id(x)] if isinstance(x, Tensor) else on_cpu(x), (args, kwargs))
         if any(argument.name == "generator" for argument in schema.arguments):
             given[1]["generator"] = given[1].get("generator") or GENERATOR
@@ -92,6 +94,8 @@ def run(op: Any, *args: Any, **kwargs: Any) -> Any:
         result = call(*_round_factors(schema.name, given[0]), **given[1])
         for x in (x for x in tensors if x.shape != seen[id(x)].shape):
             torch.ops.aten.set_.source_Tensor(x, place(seen[id(x)]))
+        if out is not None:
+            on_cpu(out).copy_(seen[id(out)])
         originals = {id(seen[id(x)]): x for x in tensors}
         placed = tree_map(lambda x: originals.get(id(x)) if id(x) in originals else _place_result(x), result)
         _charge(schema.name, tensors, placed, args, kwargs)
@@ -159,6 +163,13 @@ def _count_operations(name: str, args: Any, result: Any) -> float:
 
 # Registration
 
+MADE_WITHIN_TORCH = (
+    torch.ops.aten.empty.memory_format,
+    torch.ops.aten.empty_strided.default,
+    torch.ops.aten._copy_from.default,
+)
+"""Operations by which torch makes a tensor of a list; it finds no fallback for them while a dispatch mode is active."""
+
 GENERATOR = torch.Generator()
 _first_process: list[int] = []
 
@@ -211,6 +222,9 @@ def register() -> None:
     _setup_privateuseone_for_python_backend(NAME, backend_module=module)
     _keep.append(torch.library.Library("_", "IMPL"))
     _keep[0].fallback(run, "PrivateUse1")
+    _keep.append(torch.library.Library("aten", "IMPL"))
+    for op in MADE_WITHIN_TORCH:
+        _keep[1].impl(op, partial(run, op), "PrivateUse1")
     functions = {"synchronize": synchronize, "current_stream": current, "set_stream": choose}
     for name, function in functions.items():
         setattr(torch.accelerator, name, function)
