@@ -426,7 +426,8 @@ def unclaimed_line(verdicts: Sequence[Verdict]) -> str:
     ]
     if not unclaimed:
         return ""
-    dtypes = list(dict.fromkeys(dtype for finding in unclaimed for dtype in finding.dtypes))
+    # A dtype on a device, `float16 on sim`, is claimed by the dtype.
+    dtypes = list(dict.fromkeys(dtype.partition(" ")[0] for finding in unclaimed for dtype in finding.dtypes))
     further = f", and {count(len(unclaimed) - 1, 'more finding')}" if len(unclaimed) > 1 else ""
     return f"not claimed: {sentence(unclaimed[0])}{further} (`--dtypes {','.join(dtypes)}` claims them)"
 
