@@ -20,7 +20,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from harness.compat.torch import drop_object, keep_object, loaded_compiler, run_backward
+from harness.compat.torch import (
+    drop_object,
+    find_device_without_compiler,
+    keep_object,
+    loaded_compiler,
+    run_backward,
+)
 
 # Functions that other code cannot replace
 
@@ -230,6 +236,8 @@ def explain_missing_compiler(error: BaseException) -> str | None:
                 return NO_HEADERS
             if type(cause).__name__ == "CppCompileError" and "at::vec" in str(cause):
                 return NO_VECTORS
+            if type(cause).__name__ == "InductorError" and (device := find_device_without_compiler(str(cause))):
+                return f"torch.compile does not support {device}"
         cause = cause.__cause__ or cause.__context__
     return None
 

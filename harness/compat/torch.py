@@ -56,3 +56,15 @@ def sequence_number(node: Any) -> int:
 def loaded_compiler() -> Any:
     """Return torch's compiler if it is loaded, which takes a second; no public way to ask."""
     return sys.modules.get("torch._dynamo")
+
+
+def find_device_without_compiler(error: str) -> str:
+    """Return the accelerator if an error of the compiler names it and the compiler does not support it, else nothing.
+
+    No public way to ask for the devices that the compiler supports.
+    """
+    device = torch.accelerator.current_accelerator()
+    codegen = sys.modules.get("torch._inductor.codegen.common")
+    if device is None or codegen is None or f"'{device.type}'" not in error:
+        return ""
+    return "" if codegen.get_scheduling_for_device(device.type) else device.type

@@ -134,10 +134,19 @@ def _prepare_calls(setup: dict[str, Any]) -> None:
 
 def _may_fork() -> bool:
     """True if the process can be forked: it has one thread, and uses no accelerator."""
-    if threading.active_count() > 1 or torch.cuda.is_initialized() or "jax" in sys.modules:
+    if threading.active_count() > 1 or _uses_accelerator() or "jax" in sys.modules:
         return False
     tasks = "/proc/self/task"
     return os.path.isdir(tasks) and len(os.listdir(tasks)) == 1  # noqa: PTH112, PTH208 - as above
+
+
+def _uses_accelerator() -> bool:
+    """True if an accelerator was used, which no process that is forked then could use; unknown counts as used."""
+    device = torch.accelerator.current_accelerator()
+    if device is None:
+        return False
+    is_initialized: Callable[[], bool] = getattr(torch.get_device_module(device), "is_initialized", lambda: True)
+    return is_initialized()
 
 
 # Load the target

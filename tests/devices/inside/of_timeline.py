@@ -90,9 +90,12 @@ def test_copies_wait_unless_memory_is_pinned() -> None:
 
 
 def test_a_forked_process_cannot_use_the_device() -> None:
-    """Its parent used it."""
+    """Its parent used it, and the process that runs user code does not fork then."""
     import os
 
+    from harness.isolation.callee import _uses_accelerator
+
+    assert _uses_accelerator()
     if not (child := os.fork()):
         try:
             X + X
