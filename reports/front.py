@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import pandas as pd
+
 from harness.findings import findings
 from harness.record import Fix, Status
 from harness.wording import count_laws, fix_title, sentence
 
 from .figures import front as figures
 from .figures.audit import errors, headroom
+from .figures.step import step_times
 from .figures.trace import Watch, watch
 from .headline import headline, origin
 from .page_part import Block, Entry, Figure, Index, Note, Part
@@ -103,6 +106,16 @@ def _sort_pictures(pictures: Sequence[Picture]) -> list[Picture]:
     return [*whole, *halves, *wide]
 
 
+def _draw_steps(reading: Reading, visible: pd.DataFrame) -> Figure:
+    """Return the times of some steps, or of one step on both devices if the run has an accelerator."""
+    if (visible["device"] == "cpu").all():
+        return figures.step_time(visible)
+    steps = reading.frames.steps
+    family = steps[steps["family"] == visible["family"].iloc[0]]
+    first = [each for each in reading.comparisons if each.case == visible["case"].iloc[0]]
+    return figures.large("front-step", step_times(family, accelerator=None, comparisons=first))
+
+
 def _draw_pictures(reading: Reading) -> Iterator[tuple[Figure | Watch | None, str, str]]:
     """Yield the large pictures, the preferred ones first, each with the kind and the subject of its sheet.
 
@@ -115,7 +128,7 @@ def _draw_pictures(reading: Reading) -> Iterator[tuple[Figure | Watch | None, st
     if contract := figures.contract_of_picture(frames.profiles, broken):
         yield figures.magnitude(frames.profiles, frames.breakings, contract), "operation", contract
     if len(steps := figures.visible_steps(frames.steps)):
-        yield figures.step_time(steps), "model", str(steps["family"].iloc[0])
+        yield _draw_steps(reading, steps), "model", str(steps["family"].iloc[0])
     if len(frames.loaders):
         yield figures.loading(frames.loaders, frames.balance, source), "run", "loading"
     ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]

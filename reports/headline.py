@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from harness.record import Audit, Status, early
 from harness.wording import count_laws, select_failing, sentence, verdict_line
 from harness.wording.number import rate, times
+from harness.wording.table.step import compare_in_words
 
 from .figures import front as figures
 from .figures.audit import NEAR
@@ -103,8 +104,11 @@ def _report_measurement(reading: Reading) -> str:
         if name and case_budgets["batch_size"].iloc[0] != fastest["batch_size"]:
             name = f"at batch size {case_budgets['batch_size'].iloc[0]:,}, {name}"
         return clean(cut("; ".join(filter(None, [f"{text}: {name}" if name else text, *further[:1]])), limit=400)) + "."
-    steps = reading.frames.steps
-    return clean(figures.step_time(figures.visible_steps(steps)).caption) if len(steps) else ""
+    visible = figures.visible_steps(reading.frames.steps)
+    for each in reading.comparisons:
+        if each.case == visible["case"].iloc[0] and (sentence_ := compare_in_words(each)):
+            return clean(f"{each.case}: {sentence_}.")
+    return clean(figures.step_time(visible).caption) if len(visible) else ""
 
 
 def _count_laws(reading: Reading) -> int:

@@ -16,6 +16,7 @@ from harness.record.bench import (
     RecordT,
     StepRecord,
 )
+from harness.record.crossing import DeviceComparison, compare_devices
 from harness.record.storage import RowT
 from harness.wording import select_informative
 
@@ -109,6 +110,11 @@ class Reading:
     def list_timed(self, kind: type[RecordT]) -> list[Benchmark[RecordT]]:
         """Return the benchmarks with records of a kind, in the order they ran."""
         return [timing for timing in self.timings if isinstance(timing.record, kind)]
+
+    @property
+    def comparisons(self) -> list[DeviceComparison]:
+        """The steps that were timed on an accelerator, compared with the CPU."""
+        return list(compare_devices(self.list_timed(StepRecord)))
 
     def of(self, column: str, value: str) -> "Reading":
         """Return the part about one contract, family or case; keep records and frames without this column unchanged."""

@@ -1,16 +1,21 @@
 """Training steps: times against the batch size, ratios, the floor, phases, and loops against vectorized operations."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from harness.wording.number import duration, percent, times
+from harness.record.crossing import DeviceComparison
+from harness.wording.number import duration, percent, rate, times
+from harness.wording.table.step import compare_in_words
 
 from ..page_part import Figure, Panel
-from ..style import INK, MUTED
+from ..style import GRID, INK, LINE, MUTED
+from ..svg import add_tooltips
 from ..text import count, listing, shorten
 from .axis import End, categories, legend_above, legend_rows, logarithmic, names_of, whiskers
 from .chart import Curves, curve_panels, draw_panel, name_rows, panels_by, stack_bars
@@ -19,42 +24,111 @@ HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""
 
 
-def step_times(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
-    """Return the step times of every family; ``accelerator`` is its name, or ``None`` without one."""
-    devices = ["cpu", *sorted(set(frame["device"]) - {"cpu"})]
-    subjects = [(family, device) for family in frame["family"].unique() for device in devices]
-    groups = [
-        _build_panels(family, device, frame[frame["family"] == family], number=number, alone=len(subjects) == 1)
-        for number, (family, device) in enumerate(subjects)
-    ]
-    reason = f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
-    absence = f" {reason}" if len(devices) == 1 else ""
+def step_times(frame: pd.DataFrame, *, accelerator: str | None, comparisons: Sequence[DeviceComparison] = ()) -> Figure:
+    """Return the step times of every family; ``accelerator`` is its name, or ``None`` without one.
+
+    With times on an accelerator, the first step of each style has a panel with both devices and their crossing.
+    """
     low, high = frame["rounds"].min(), frame["rounds"].max()
     rounds = f"{low:,} rounds" if low == high else f"{low:,} to {high:,} rounds"
+    name, title = "steps-figure", "Time per training step by batch size"
+    lines = _compare(frame)
+    if compared := {each.case: each for each in comparisons if each.case in _list_compared(frame)}:
+        sentences = {case: compare_in_words(each) for case, each in compared.items()}
+        panels = [_build_comparison(frame, each, number=number) for number, each in enumerate(compared.values())]
+        words = " ".join(f"{case}: {sentence}." for case, sentence in sentences.items() if sentence)
+        caption = (
+            f"{words} Points are medians of {rounds}. The band is the interval of the crossing. Solid lines are steps "
+            "that are waited for, with their data on the device. Dashed lines are parts of the accelerator's time: to "
+            "queue a step, to copy a minibatch there, and to compute, by events, which include waits for the queue. "
+            "The gray line is the floor of the accelerator."
+        )
+        claim = next(iter(sentences.values())) if len(sentences) == 1 else ""
+        claim = re.sub("^(below|from)", lambda word: word[0].capitalize(), claim)
+        return Figure(name, title, tuple(chain(*panels)), caption, ("steps",), columns=2, claim=claim)
+    families = frame["family"].unique()
+    groups = [
+        _build_panels(family, frame[frame["family"] == family], number=number, alone=len(families) == 1)
+        for number, family in enumerate(families)
+    ]
+    reason = f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
     return Figure(
-        name="steps-figure",
-        title="Time per training step by batch size",
+        name,
+        title,
         panels=tuple(panel for group in groups for panel in group),
-        caption=f"{_compare(frame)} Points are medians, bars the interquartile range of {rounds} in one process, "
-        f"without a significance test.{absence}",
+        caption=f"{lines} Points are medians, bars the interquartile range of {rounds} in one process, without a "
+        f"significance test. The gray line is the floor. {reason}",
         frames=("steps",),
-        columns=3 if any(len(group) > 1 for group in groups) else len(devices),
-        claim=_compare(frame).rstrip(".") if frame.groupby(["family", "device"]).ngroups == 1 else "",
+        columns=3 if any(len(group) > 1 for group in groups) else 1,
+        claim=lines.rstrip(".") if len(families) == 1 else "",
     )
 
 
-def _build_panels(family: str, device: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:
-    """Return one family on one device; all devices share the time scale."""
-    position = "the CPU" if device == "cpu" else device
-    title = f"{family}, {'CPU' if device == 'cpu' else device}"
-    subset = frame[frame["device"] == device]
-    if subset.empty:
-        return [Panel(title, note=f"not measured on {position} in this run")]
+def _list_compared(frame: pd.DataFrame) -> set[str]:
+    """Return the first case of each family and style that was timed on an accelerator."""
+    return set(frame[frame["device"] != "cpu"].groupby(["family", "style"], sort=False)["case"].first())
+
+
+PARTS = {
+    "compute": ("device_s", "#009e73", "--"),
+    "transfer": ("transfer_s", "#cc79a7", "-."),
+    "launch": ("launch_s", "#e69f00", ":"),
+}
+"""Parts of a step on an accelerator, with the column of their time, their color and their line."""
+
+FLOOR_DEPTH = 30.0
+"""Most by which the floor makes the axis of time longer; for small batches, it is thousands of times below the step."""
+
+
+def _build_comparison(frame: pd.DataFrame, comparison: DeviceComparison, *, number: int) -> list[Panel]:
+    """Return a step on both devices, with the parts of the accelerator's time, the floor and the crossing."""
+    case, device = comparison.case, comparison.device
+    rows = frame[frame["case"] == case].sort_values("batch_size", kind="stable")
+    here, there = (rows[rows["device"] == name].groupby("batch_size").first() for name in ("cpu", device))
+    lines = {"CPU": (here["median_s"], INK, "-"), device: (there["median_s"], "#0072b2", "-")}
+    lines |= {name: (there[column].dropna(), color, line) for name, (column, color, line) in PARTS.items()}
+    floor_s, span = there["floor_s"].dropna(), [time_s for times_s, *_ in lines.values() for time_s in times_s]
+
+    def draw(axes: Axes, **_: object) -> list[End]:
+        logarithmic(axes.xaxis, [*rows["batch_size"]], text=_format_rows)
+        logarithmic(axes.yaxis, [*span, *floor_s.clip(lower=min(span) / FLOOR_DEPTH)], text=duration)
+        if (crossing := comparison.faster) is not None and crossing.low < crossing.high:
+            axes.axvspan(crossing.low, min(crossing.high, crossing.last), color=GRID)
+        axes.plot(floor_s.index, floor_s, color=LINE, linewidth=1.4, label="floor")
+        ends = [End(floor_s.iloc[-1], "floor", MUTED)] if len(floor_s) else []
+        for name, (times_s, color, line) in lines.items():
+            look: dict[str, Any] = {"linewidth": 1.4} if name in PARTS else {"marker": "o", "linewidth": 2.0}
+            axes.plot(times_s.index, times_s, color=color, linestyle=line, label=name, **look)
+            points = [
+                (size, time_s, f"{name}, batch {size:,}: {duration(time_s)}")
+                for size, time_s in zip(times_s.index, times_s, strict=True)
+            ]
+            add_tooltips(axes, points)
+            ends += [End(times_s.iloc[-1], name, color)] if len(times_s) else []
+        axes.set(xlabel="batch size (samples)", ylabel="step time")
+        return ends
+
+    label = f"Step time of {case} against batch size, CPU and {device}: {compare_in_words(comparison)}."
+    narrow_in, name = HEIGHT_IN + 0.17 * legend_rows(["floor", *lines]), f"step-{number}"
+    return curve_panels(case, draw, name=name, label=label, height_in=HEIGHT_IN, narrow_height_in=narrow_in)
+
+
+def _format_rows(size: float) -> str:
+    return f"{size:,.0f}" if size < 10_000 else rate(size)
+
+
+def _build_panels(family: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:
+    """Return one family on the CPU."""
+    title = f"{family}, CPU"
+    if (subset := frame[frame["device"] == "cpu"]).empty:
+        return [Panel(title, note="not measured on the CPU in this run")]
     sizes, span = sorted(frame["batch_size"].unique()), [*frame["q1_s"], *frame["q3_s"]]
     low, high = duration(subset["median_s"].min()), duration(subset["median_s"].max())
-    cases = count(subset["case"].nunique(), "case")
-    name, label = f"step-{number}", f"Step time against batch size, {title}: {cases}, from {low} to {high} per step."
-    return quantity_panels(title, subset, TIME, sizes=sizes, span=span, name=name, label=label, alone=alone)
+    name, cases = f"step-{number}", count(subset["case"].nunique(), "case")
+    label = f"Step time against batch size, {title}: {cases}, from {low} to {high} per step."
+    floor_s = subset.groupby("batch_size")["floor_s"].first().dropna()
+    options: dict[str, Any] = {"sizes": sizes, "span": [*span, *floor_s], "floor_s": floor_s, "alone": alone}
+    return quantity_panels(title, subset, TIME, name=name, label=label, **options)
 
 
 class Quantity(NamedTuple):
@@ -80,17 +154,25 @@ def quantity_panels(
     name: str,
     label: str,
     line: float | None = None,
+    floor_s: "pd.Series[float] | None" = None,
     alone: bool = False,
 ) -> list[Panel]:
     """Return a curve for each case, named at its end, or above the axes in a narrow window.
 
     Many curves have a panel each; ``alone`` says that the figure has no other curves, so that their names suffice.
+    With a floor, which is a gray line, the axis of the batch size is logarithmic.
     """
 
     def draw(axes: Axes, *, only: str = "") -> list[End]:
         if line is not None:
             axes.axhline(line, color=MUTED, linewidth=0.9, linestyle="--")
-        places, curves = categories(axes, sizes), Curves(axes, frame, only=only)
+        if floor_s is None:
+            places = categories(axes, sizes)
+        else:
+            places = {size: size for size in sizes}
+            logarithmic(axes.xaxis, sizes, text=_format_rows)
+            axes.plot(floor_s.index, floor_s, color=LINE, linewidth=1.2, zorder=0.6)
+        curves = Curves(axes, frame, only=only)
         logarithmic(axes.yaxis, span, text=quantity.text)
         for case, curve in _list_curves(frame):
             x, end = [places[size] for size in curve["batch_size"]], shorten(case, limit=24)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness.record.bench import AgreementRecord, StepRecord
-from harness.wording.table.step import agreement_table, step_table
+from harness.wording.table.step import agreement_table, crossing_table, step_table
 from harness.wording.table.training import estimate_table, training_table
 
 from ..figures import training as figures
@@ -60,11 +60,11 @@ def steps(reading: Reading) -> Iterator[Part]:
     """Yield step times, ratios, distances to the floor and phases, as far as the run has them."""
     frames, accelerator = reading.frames, reading.head.environment.accelerator
     if len(frames.steps):
-        yield step_times(frames.steps, accelerator=accelerator)
+        yield step_times(frames.steps, accelerator=accelerator, comparisons=reading.comparisons)
         yield from _list_figures(reading)
         yield step.steps(frames.steps, accelerator=accelerator)
-        if (frames.steps["device"] != "cpu").any():
-            yield step.crossovers(frames.steps)
+        if reading.comparisons:
+            yield page_table(crossing_table(reading.comparisons))
     if timed := reading.list_timed(AgreementRecord):
         yield page_table(agreement_table(timed))
 

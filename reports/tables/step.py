@@ -1,7 +1,5 @@
 """Tables on training steps: times, ratios to the chapter's steps, the floor, phases, agreement, and the accelerator."""
 
-import math
-
 import pandas as pd
 
 from harness.wording.number import UNKNOWN, approximate, duration, plain, rate, times
@@ -98,38 +96,6 @@ def equality(frame: pd.DataFrame) -> Table:
         "and has no recorded time."
     )
     return Table("step-equality", title, columns, tuple(rows), caption, folded=True)
-
-
-def crossovers(frame: pd.DataFrame) -> Table:
-    """Return the batch size from which the accelerator is faster than the CPU, for each case and accelerator."""
-    rows = []
-    for (case, device), group in frame[frame["device"] != "cpu"].groupby(["case", "device"], sort=False):
-        cpu = frame[(frame["case"] == case) & (frame["device"] == "cpu")].groupby("batch_size")["median_s"].first()
-        crossing = crossover((cpu / group.groupby("batch_size")["median_s"].first()).dropna())
-        rows.append((str(case), str(device), crossing))
-    columns = headers(codes("case"), texts("device"), numbers("faster from batch size"))
-    caption = (
-        "Medians of synchronized steps with the data already on the device. The crossing is interpolated "
-        "between measured batch sizes on logarithmic scales."
-    )
-    return Table("crossover-table", "Batch size from which the accelerator is faster", columns, tuple(rows), caption)
-
-
-def crossover(gain: pd.Series) -> str:
-    """Return the batch size from which a ratio of CPU time to accelerator time stays above one."""
-    ordered = gain.sort_index()
-    if ordered.empty:
-        return UNKNOWN
-    slower = ordered[ordered <= 1.0]
-    if slower.empty:
-        return f"{ordered.index[0]:,} or less"
-    before = slower.index[-1]
-    after = ordered[ordered.index > before]
-    if after.empty:
-        return f"not up to {before:,}"
-    before_log, after_log = math.log(ordered[before]), math.log(after.iloc[0])
-    share = -before_log / (after_log - before_log)
-    return f"about {approximate(before * (after.index[0] / before) ** share, digits=2)}"
 
 
 def _format_cpu(group: pd.DataFrame) -> tuple[str, str, str, str]:

@@ -10,7 +10,7 @@ OPTIONS = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist"]
 PARAMETERS = {"launch_s": 1e-3, "kernel_s": 0.1, "transfer_s": 0.01, "l2_bytes": 2**20, "memory_bytes": 2**26}
 
 
-@pytest.mark.parametrize("name", ["placement", "timeline", "memory"])
+@pytest.mark.parametrize("name", ["placement", "timeline", "memory", "crossing"])
 def test_the_device_behaves_as_a_real_one(name: str) -> None:
     """The tests of each file in the folder ``inside`` hold in a process with the device."""
     done = run_python("-m", "pytest", *OPTIONS, str(INSIDE / f"of_{name}.py"), **PARAMETERS)

@@ -355,7 +355,7 @@ def test_a_machine_without_accelerator_says_so_and_one_with_it_shows_its_column(
     assert sentence in report.markdown
     assert sentence not in elsewhere.html
     assert "softmax_regression, cuda" in unbroken(elsewhere.html)
-    assert "On cuda at batch 1024" in elsewhere.html
+    assert "rows on cuda is faster." in elsewhere.html
 
 
 def test_captions_are_computed_from_the_run(report: Report) -> None:

@@ -1,9 +1,9 @@
 """Steps in the report: ratios, floors, phases, agreement, crossover; and runs of older versions."""
 
 import math
+import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import samples.benchmarks
 from samples.report import reported, run_of
@@ -14,10 +14,12 @@ from harness.reports.figures import chart as figures
 from harness.reports.figures.axis import names_of
 from harness.reports.figures.step import floor, phases, step_ratios, step_times
 from harness.reports.frame import FRAMES
+from harness.reports.front import _draw_pictures
+from harness.reports.page_part import Figure
 from harness.reports.reading import read
 from harness.reports.tables import step
 from harness.reports.text import render_markdown
-from harness.wording.table.step import agreement_table, step_table
+from harness.wording.table.step import agreement_table, format_crossing, step_table
 
 
 @pytest.fixture
@@ -140,22 +142,6 @@ def test_a_page_with_steps_in_turns_has_every_part(measured: RunFolder) -> None:
     assert render_markdown("no accelerator on this machine") in html
 
 
-@pytest.mark.parametrize(
-    ("gains", "crossing"),
-    [
-        ({1: 0.1, 10: 1.0, 100: 10.0}, "about 10"),
-        ({1: 0.1, 100: 10.0}, "about 10"),
-        ({1: 0.5, 256: 0.9}, "not up to 256"),
-        ({32: 1.5, 256: 4.0}, "32 or less"),
-        ({1: 2.0, 32: 0.5, 256: 2.0}, "about 91"),
-        ({}, "–"),
-    ],
-)
-def test_the_crossover_is_where_the_accelerator_wins_for_good(gains: dict[int, float], crossing: str) -> None:
-    """It is interpolated between two sizes. An early win that is lost again does not count."""
-    assert step.crossover(pd.Series(gains, dtype="float64")) == crossing
-
-
 def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> None:
     """The columns are launch, device and graph, and the caption has the batch size from which it wins."""
     run = run_of(tmp_path, steps=samples.benchmarks.step_entries(("cpu", "cuda")))
@@ -168,10 +154,48 @@ def test_an_accelerator_has_its_columns_and_its_crossover(tmp_path: Path) -> Non
     ]
     assert all("–" not in row[-1] for row in table.rows)
     assert "No graph" not in table.caption
-    rows = step.crossovers(steps).rows
-    assert {row[2] for row in rows} == {"about 36"}
     html = reported(run).html
     assert 'id="model-softmax-regression-crossover-table"' in html
+
+
+def test_the_picture_of_both_devices_has_their_crossing(tmp_path: Path) -> None:
+    """The first step of each style has a panel with both devices, the parts of the time and the floor."""
+    run = run_of(tmp_path, steps=samples.benchmarks.step_entries(("cpu", "cuda")))
+    reading = read(run)
+    steps = reading.frames.steps
+    family = steps[steps["family"] == "softmax_regression"]
+    figure = step_times(family, accelerator="NVIDIA H100", comparisons=reading.comparisons)
+    assert [panel.title for panel in figure.panels] == [
+        "softmax_regression.scratch.training_step",
+        "softmax_regression.concise.training_step",
+    ]
+    for name in ("CPU", "cuda", "compute", "launch", "transfer", "floor"):
+        assert all(f">{name}</text>" in panel.svg for panel in figure.panels), name
+    assert re.search(r"concise.training_step: from \d+ \[\d+, \d+\] rows on cuda is faster\.", figure.caption)
+    (first,) = [each for each in reading.comparisons if each.case == family["case"].iloc[0]]
+    alone = step_times(family, accelerator="NVIDIA H100", comparisons=[first])
+    assert re.fullmatch(r"From \d+ \[\d+, \d+\] rows on cuda is faster", alone.claim)
+    (front,) = [part for part, *_ in _draw_pictures(reading) if isinstance(part, Figure) and part.name == "front-step"]
+    assert front.claim == alone.claim
+
+
+def test_without_an_accelerator_the_picture_has_the_cpu_and_one_reason(measured: RunFolder) -> None:
+    """The CPU's curves stand above the floor on the same axes."""
+    reading = read(measured)
+    figure = step_times(reading.frames.steps, accelerator=None, comparisons=reading.comparisons)
+    assert [panel.title for panel in figure.panels] == ["linear_regression, CPU", "softmax_regression, CPU"]
+    assert figure.caption.count("no accelerator on this machine") == 1
+    assert "The gray line is the floor" in figure.caption
+    assert reading.comparisons == []
+
+
+def test_a_run_without_rounds_has_a_crossing_without_interval(tmp_path: Path) -> None:
+    """The medians cross, and nothing says how well they are known."""
+    entries = samples.benchmarks.step_entries(("cpu", "cuda"))
+    for entry in entries:
+        del entry["stats"]["data"]
+    comparisons = read(run_of(tmp_path, steps=entries)).comparisons
+    assert {format_crossing(each.faster) for each in comparisons} == {"43", "47"}
 
 
 def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:

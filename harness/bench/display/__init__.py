@@ -17,9 +17,10 @@ from harness.record.bench import (
     VectorizationRecord,
     benchmarks,
 )
+from harness.record.crossing import compare_devices
 from harness.wording.table.call import operation_table, vectorization_table
 from harness.wording.table.loader import balance_table
-from harness.wording.table.step import agreement_table, step_table
+from harness.wording.table.step import agreement_table, crossing_table, step_table
 
 
 def print_steps(console: Console, document: Mapping[str, Any]) -> None:
@@ -31,6 +32,8 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
         show_table(
             console, table if number == len(groups) else replace(table, caption=""), with_title=True, is_short=True
         )
+    if comparisons := list(compare_devices(steps)):
+        show_table(console, crossing_table(comparisons), with_title=True, is_short=True)
 
 
 def print_balance(console: Console, document: Mapping[str, Any]) -> None:

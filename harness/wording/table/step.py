@@ -1,5 +1,6 @@
 """The tables of training steps: the time relative to the chapter's steps and to the floor, and agreement with torch."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from functools import partial
@@ -7,7 +8,8 @@ from functools import partial
 from harness.findings.merging import group_by
 from harness.record import Estimate
 from harness.record.bench import AgreementRecord, Benchmark, StepRecord
-from harness.wording.number import UNKNOWN, duration, interval, plain, rate, times
+from harness.record.crossing import Crossing, DeviceComparison
+from harness.wording.number import UNKNOWN, count, duration, interval, plain, rate, times
 from harness.wording.table import Column, Table, build_table
 
 INTERVALS = (
@@ -67,6 +69,62 @@ def _list_remarks(steps: Sequence[Step]) -> list[str]:
         for remark in step.record.remarks:
             seen.setdefault(f"{step.record.case}: {remark}", []).append(f"{step.record.batch_size:,}")
     return [f"{remark} (batch {', '.join(dict.fromkeys(sizes))})." for remark, sizes in seen.items()]
+
+
+def crossing_table(comparisons: Sequence[DeviceComparison]) -> Table:
+    """Return the batch sizes from which an accelerator is faster than the CPU, and from which it is busy."""
+    columns: list[Column[DeviceComparison]] = [
+        Column("case", lambda each: each.case, "code"),
+        Column("device", lambda each: each.device),
+        Column("waits for Python below", lambda each: format_crossing(each.working), "number"),
+        Column("faster from batch size", lambda each: format_crossing(each.faster), "number"),
+        Column("with copies from", lambda each: format_crossing(each.copying), "number"),
+    ]
+    caption = (
+        "Synchronized steps with the data already on the device, and with a copy of each minibatch. Brackets have the "
+        "interval of the crossing: it contains the 95 % intervals of the medians, and all times between measured batch "
+        "sizes if times are convex in the batch size."
+    )
+    title = "Batch size from which the accelerator is faster"
+    return build_table("crossover-table", title, comparisons, columns, caption=caption)
+
+
+def format_crossing(crossing: Crossing | None) -> str:
+    """Return a batch size with its interval: ``5,200 [4,800, 5,700]``."""
+    if crossing is None:
+        return UNKNOWN
+    if crossing.point <= crossing.first:
+        return f"{crossing.first:,} or less"
+    if math.isinf(crossing.point):
+        return f"not up to {crossing.last:,}"
+    point = _round(crossing.point)
+    if math.isnan(crossing.low) or math.isnan(crossing.high):
+        return point
+    low = _round(crossing.low)
+    high = f"more than {crossing.last:,}" if math.isinf(crossing.high) else _round(crossing.high)
+    return f"{point} [{low}, {high}]"
+
+
+def _round(rows: float) -> str:
+    """Return a number of rows with two significant digits."""
+    return f"{float(f'{rows:.1e}'):,.0f}"
+
+
+def compare_in_words(comparison: DeviceComparison) -> str:
+    """Return from which batch size on the accelerator does not wait for Python, and is faster; empty if unknown."""
+    device, working, faster = comparison.device, comparison.working, comparison.faster
+    parts = []
+    if working is not None and math.isinf(working.point):
+        parts.append(f"{device} waits for Python up to {working.last:,} rows")
+    elif working is not None and working.point > working.first:
+        parts.append(f"below {_round(working.point)} rows {device} waits for Python")
+    if faster is not None and math.isinf(faster.point):
+        parts.append(f"{device} is not faster up to {faster.last:,} rows")
+    elif faster is not None and faster.point <= faster.first:
+        parts.append(f"{device} is faster from {count(faster.first, 'row')} on")
+    elif faster is not None:
+        parts.append(f"from {format_crossing(faster)} rows on {device} is faster")
+    return "; ".join(parts)
 
 
 def estimate_text(ratio: Estimate) -> str:
