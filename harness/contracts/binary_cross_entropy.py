@@ -31,7 +31,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contracts.building_blocks import binary_logits, logistic_function, usual_laws
-from harness.contracts.building_blocks.logistic_function import choose, sigma, tail
+from harness.contracts.building_blocks.definition import Definition
+from harness.contracts.building_blocks.logistic_function import sigma, tail
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact, within
 from harness.floats import Array, DoubleDouble, Format, Measurement, to_array
@@ -41,10 +42,8 @@ from harness.laws import Axes, Contract, Subject, law
 # Oracle
 
 
-def _rows_screen(elementary: dd.Elementary, x: Array, y: Array) -> DoubleDouble:
-    """``w + L``, without cancellation."""
-    weight = choose(np.asarray(x < 0), dd.lift(y), dd.two_sum(np.ones(y.shape), -y))
-    return weight * np.abs(x) + logistic_function.softplus_screen(elementary, -np.abs(x))
+_TEXT = "(x, y): where(x < 0, y, 1 - y) * abs(x) + log1p(exp(-abs(x)))"
+_ROWS = Definition(_TEXT)
 
 
 def _slope_screen(_: dd.Elementary, x: Array, y: Array) -> DoubleDouble:
@@ -54,17 +53,17 @@ def _slope_screen(_: dd.Elementary, x: Array, y: Array) -> DoubleDouble:
     float64 ``y`` is the rounded ``sigma(x)``, an absolute error of about ``2^-105`` remains, which is ``2^-50`` of the
     bound.
     """
-    upper, lower = logistic_function.sigmoid_screen(dd.DOUBLE, x), logistic_function.sigmoid_screen(dd.DOUBLE, -x)
+    upper, lower = (logistic_function.sigmoid.screen(dd.DOUBLE, sign * x) for sign in (1.0, -1.0))
     difference = dd.two_sum(np.ones(y.shape), -y) * upper - lower * y
     near = np.abs(x) < 2.0**-25
     small = dd.lift(np.where(near, x, 0.0))
     square = small * small
     series = small * (dd.lift(np.full(x.shape, 0.25)) - square / 48.0 + square * square / 480.0)
-    return choose(near, dd.two_sum(np.full(y.shape, 0.5), -y) + series, difference)
+    return dd.select(near, dd.two_sum(np.full(y.shape, 0.5), -y) + series, difference)
 
 
-loss_oracle = oracle_of_loss(_rows_screen, lambda x, y: logistic_function.softplus_exact(x) - x * y)
-gradient_oracle = oracle_of_slope(_slope_screen, lambda x, y: logistic_function.sigmoid_exact(x) - y)
+loss_oracle = oracle_of_loss(_ROWS.screen, _ROWS.exact)
+gradient_oracle = oracle_of_slope(_slope_screen, Definition(_TEXT, by="x").exact)
 
 
 # Bounds
@@ -224,7 +223,7 @@ def gradient_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measure
     """Measure ``inf`` where the gradient is wrongly zero, which stops learning; soft targets are not examined."""
     expected = gradient_oracle(logits, targets, loss.declares["reduction"])
     hard = np.isin(to_array(targets), (0.0, 1.0))
-    looked_at = choose(hard, expected, dd.lift(np.zeros(hard.shape)))
+    looked_at = dd.select(hard, expected, 0.0)
     return usual_laws.measure_not_lost(loss.gradient((logits, targets)), looked_at, loss.format)
 
 

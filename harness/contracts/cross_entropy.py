@@ -15,9 +15,10 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import labelled_logits, logit_rows, usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_slope, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_arb, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Subject, derivative_laws, derive_long_rows, implementation_laws, law
 from harness.laws.strategies import ONE_SEED
@@ -28,19 +29,14 @@ from harness.laws.strategies import ONE_SEED
 def _gradient_screen(elementary: dd.Elementary, x: Array, labels: Any) -> DoubleDouble:
     """``p_j`` off the target, and minus the sum of the others on it, where ``p_t - 1`` would cancel."""
     p, at_target = sums.softmax_screen(elementary, x), _one_hot(x, labels)
-    missing = -dd.total(DoubleDouble(np.where(at_target, 0.0, p.hi), np.where(at_target, 0.0, p.lo)), keepdims=True)
-    return DoubleDouble(np.where(at_target, missing.hi, p.hi), np.where(at_target, missing.lo, p.lo))
+    return dd.select(at_target, -dd.total(dd.select(at_target, 0.0, p), keepdims=True), p)
 
 
 def _one_hot(x: Any, labels: Any) -> NDArray[np.bool_]:
     return np.asarray(np.arange(x.shape[-1]) == labels[..., None])
 
 
-gradient_oracle = oracle_of_slope(
-    _gradient_screen,
-    lambda x, labels: sums.softmax_exact(x) - to_arb(_one_hot(x, labels).astype(np.float64)),
-    axis=-2,
-)
+gradient_oracle = oracle_of_slope(_gradient_screen, Definition(labelled_logits.LOSS, by="x").exact, axis=-2)
 
 
 # Bounds

@@ -33,15 +33,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from flint import arb
 from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, portable, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, portable, to_array
 from harness.floats import double_double as dd
-from harness.floats.oracle import exp, log
 from harness.laws import Contract, Subject, law
 from harness.laws.strategies import Shape
 
@@ -54,8 +53,7 @@ def _halves(elementary: dd.Elementary, x: Array) -> tuple[DoubleDouble, DoubleDo
     """``exp(-g / 2)``, whose square underflows only in the last step, and ``g`` where ``exp(-g / 2)`` is not zero."""
     gap = sums.gaps(x)
     half = elementary.exp(gap * 0.5)
-    positive = half.hi > 0.0
-    return half, DoubleDouble(np.where(positive, -gap.hi, 0.0), np.where(positive, -gap.lo, 0.0))
+    return half, dd.select(half.hi > 0.0, -gap, 0.0)
 
 
 def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
@@ -63,19 +61,6 @@ def _entropy_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     rest = sums.sum_of_others(elementary, half * half, x)
     mean = dd.total(half * g * half, keepdims=True) / (rest + 1.0)
     return (elementary.log1p(rest) + mean)[..., 0]
-
-
-def _finite_gaps(x: Any) -> Any:
-    """``g``, with zero for impossible classes, because ``0 ln 0 = 0``."""
-    gap = x.max(-1, keepdims=True) - x
-    gap[~np.frompyfunc(lambda ball: ball.is_finite(), 1, 1)(gap).astype(bool)] = arb(0)
-    return gap
-
-
-def _entropy_exact(x: Any) -> Any:
-    exponentials = exp(x - x.max(-1, keepdims=True))
-    total = exponentials.sum(-1)
-    return log(total) + (exponentials * _finite_gaps(x)).sum(-1) / total
 
 
 def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
@@ -86,13 +71,10 @@ def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> D
     return half * ((g - mean) / total * cotangent[..., None]) * half
 
 
-def _pullback_exact(x: Any, cotangent: Any) -> Any:
-    p, g = sums.softmax_exact(x), _finite_gaps(x)
-    return p * (g - (p * g).sum(-1, keepdims=True)) * cotangent[..., None]
+_VALUE_TEXT = "(x): g = stop(max(x)) - x; e = exp(-g); log(sum(e)) + sum(where(e <= 0, 0, e * g)) / sum(e)"
 
-
-entropy_oracle = Oracle(_entropy_screen, _entropy_exact)
-entropy_pullback = Oracle(_pullback_screen, _pullback_exact)
+entropy_oracle = Definition(_VALUE_TEXT).oracle(_entropy_screen)
+entropy_pullback = Definition(_VALUE_TEXT, by="x").oracle(_pullback_screen)
 
 
 # Bounds
@@ -202,7 +184,7 @@ class _OfSomeClasses(Exact):
         """Compare the other rows with the exact value."""
         expected, values = self.value(subject, *inputs), to_array(actual)
         nothing = np.isneginf(to_array(inputs[0])).all(-1).reshape((-1,) + (1,) * (values.ndim - 1))
-        reference = DoubleDouble(np.where(nothing, values, expected.hi), np.where(nothing, 0.0, expected.lo))
+        reference = dd.select(nothing, values, expected)
         bound = convert_to_ulp(self._error(subject, expected, *inputs), expected, subject.format)
         return compare(values, reference, np.where(nothing, 0.0, bound), subject.format)
 
@@ -251,8 +233,7 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     """Measure the excess of the entropy over ln k."""
     actual = to_array(entropy(logits))
     largest = dd.log(dd.lift(np.full(actual.shape, float(logits.shape[-1]))))
-    above = ~(actual <= largest.hi)
-    reference = DoubleDouble(np.where(above, largest.hi, actual), np.where(above, largest.lo, 0.0))
+    reference = dd.select(actual <= largest.hi, actual, largest)
     absolute = log_softmax_form_bound(logits, entropy_oracle(logits), entropy.format)
     return within(actual, reference, absolute, entropy.format)
 

@@ -18,21 +18,17 @@ Together :math:`u \sum_j p_j (3 |\ln p_j| + |\ell_j| + 2 |t_j|) + (k - 1) u_a \s
 smallest subnormals per class for the products that underflow.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
-from flint import arb
 from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import distributions, usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.distributions import rounded_softmax
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
-from harness.floats import double_double as dd
-from harness.floats.oracle import exp, log
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, law, many_rows
 from harness.laws.strategies import alter_inputs, draw_companions, long_rows, mask_entries
 
@@ -41,42 +37,14 @@ SOURCE = "definition; the module documentation derives the bound"
 # Oracles
 
 
-def _where(condition: Any, values: DoubleDouble) -> DoubleDouble:
-    return DoubleDouble(np.where(condition, values.hi, 0.0), np.where(condition, values.lo, 0.0))
+_VALUE_TEXT = "(log_q, p): sum(where(p <= 0, 0, p * (log(p) - log_q)))"
 
-
-def _value_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
-    """Compute terms to full precision because they cancel; a term with ``p = 0`` is zero, even next to an infinity."""
-    logarithm = dd.DOUBLE.log(dd.lift(np.where(p > 0.0, p, 1.0)))
-    return dd.total(_where(p > 0.0, (logarithm - np.where(p > 0.0, log_q, 0.0)) * p))
-
-
-def _value_exact(log_q: Any, p: Any) -> Any:
-    impossible = np.asarray(p == 0, dtype=bool)
-    chosen, log_probabilities = p.copy(), log_q.copy()
-    chosen[impossible], log_probabilities[impossible] = arb(1), arb(0)
-    return np.where(impossible, p, chosen * (log(chosen) - log_probabilities)).sum(-1)
-
-
-def _gibbs_screen(_: dd.Elementary, log_q: Array, p: Array) -> DoubleDouble:
-    """``P ln(P / Q)``, computed from ``P - Q``, which is near zero."""
-    of_p, of_q = dd.total(dd.lift(p)), dd.total(dd.DOUBLE.exp(dd.lift(log_q)))
-    return -of_p * dd.DOUBLE.log1p((of_q - of_p) / of_p)
-
-
-def _gibbs_exact(log_q: Any, p: Any) -> Any:
-    return p.sum(-1) * log(p.sum(-1) / exp(log_q).sum(-1))
-
-
-value_oracle = Oracle(_value_screen, _value_exact)
-gradient_in_log_q_oracle = Oracle(
-    lambda _, p, v: -dd.two_product(p, v[..., None]), lambda p, cotangent: -p * cotangent[..., None]
-)
-gradient_in_p_oracle = Oracle(
-    lambda _, log_q, p, v: (dd.DOUBLE.log(dd.lift(p)) - log_q + 1.0) * v[..., None],
-    lambda log_q, p, v: (log(p) - log_q + arb(1)) * v[..., None],
-)
-gibbs_oracle = Oracle(_gibbs_screen, _gibbs_exact)
+value_oracle = Definition(_VALUE_TEXT, cancels=True).oracle()
+gradient_in_log_q_oracle = Definition(_VALUE_TEXT, by="log_q").oracle()
+# The derivative of `p log(p)` divides by `p`, whose inverse may overflow.
+gradient_in_p_oracle = Definition("(log_q, p, v): (log(p) - log_q + 1) * v", cancels=True).oracle()
+# The sums of both distributions are nearly equal.
+gibbs_oracle = Definition("(log_q, p): P = sum(p); -P * log1p((sum(exp(log_q)) - P) / P)", cancels=True).oracle()
 
 
 # Bound
@@ -217,7 +185,7 @@ def zero_for_equal_distributions(kl: Subject, p: Tensor) -> Measurement:
 class_order_invariant = distributions.class_order_invariant(_VALUE)
 
 gradient = usual_laws.gradient(
-    Exact(("log_q", "p", "cotangent"), lambda _, p, v: gradient_in_log_q_oracle(p, v), _error_in_log_q),
+    Exact(("log_q", "p", "cotangent"), gradient_in_log_q_oracle, _error_in_log_q),
     "The gradient of kl_divergence . v in log_q is -v p.",
     source="the divergence is linear in log_q",
     bound="2 u |v| p",

@@ -17,22 +17,19 @@ another :math:`r \sum_j p_j (|t_j| + 2)`. The gradients lose their component alo
 subnormal errs by less than a smallest subnormal :math:`s`, so its logarithm errs by :math:`-\ln(1 - s Q / q_j)`.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
-from flint import arb
 from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import distributions, usual_laws
+from harness.contracts.building_blocks.definition import Definition, declared
 from harness.contracts.building_blocks.distributions import rounded_softmax
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
-from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Inputs, Limit, Ray, Subject, law, many_rows
 from harness.laws.strategies import alter_inputs, draw_companions, long_rows, make_inputs, make_tensors
 
@@ -41,72 +38,19 @@ SOURCE = "definition; the module documentation derives the bound"
 # Oracles
 
 
-def _over_its_sum(x: Array) -> DoubleDouble:
-    """Divide a distribution by its sum, with more digits than its format."""
-    return dd.lift(x) / dd.total(dd.lift(x), keepdims=True)
+_VALUE_TEXTS = {
+    "no": "(p, q): sum(where(p <= 0, 0, p * (log(p) - log(q))))",
+    "yes": "(p, q): P = sum(p); sum(where(p <= 0, 0, p * (log(p) - log(q)))) / P - log(P) + log(sum(q))",
+}
+# The derivative of `p log(p)` divides by `p`, whose inverse may overflow.
+_IN_P_TEXTS = {
+    "no": "(p, q, v): (log(p) - log(q) + 1) * v",
+    "yes": "(p, q, v: per_row): d = log(p) - log(q); (d - sum(d * p) / sum(p)) * v / sum(p)",
+}
 
-
-def _value_screen(_: dd.Elementary, p: Array, q: Array, normalised: str = "no") -> DoubleDouble:
-    """Compute terms to full precision because they cancel; with sums ``P`` and ``Q``, ``D / P - ln P + ln Q``."""
-    plain = _divergence(p, q)
-    if normalised == "no":
-        return plain
-    of_p, of_q = dd.total(dd.lift(p)), dd.total(dd.lift(q))
-    return plain / of_p - dd.DOUBLE.log(of_p) + dd.DOUBLE.log(of_q)
-
-
-def _divergence(p: Array, q: Array) -> DoubleDouble:
-    counted, impossible = (p != 0.0) & (q != 0.0), (p > 0.0) & (q == 0.0)
-    of_p, of_q = (dd.DOUBLE.log(dd.lift(np.where(counted, x, 1.0))) for x in (p, q))
-    finite = dd.total((of_p - of_q) * np.where(counted, p, 0.0))
-    infinite = impossible.any(-1)
-    return DoubleDouble(np.where(infinite, np.inf, finite.hi), np.where(infinite, 0.0, finite.lo))
-
-
-def _value_exact(p: Any, q: Any, normalised: str = "no") -> Any:
-    if normalised == "yes":
-        p, q = p / p.sum(-1, keepdims=True), q / q.sum(-1, keepdims=True)
-    nothing, impossible = np.asarray(p == 0, dtype=bool), np.asarray((p > 0) & (q == 0), dtype=bool)
-    chosen, reference = p.copy(), q.copy()
-    chosen[nothing], reference[nothing | impossible] = arb(1), arb(1)
-    terms = np.where(nothing, p, chosen * (log(chosen) - log(reference)))
-    terms[impossible] = arb("+inf")
-    return terms.sum(-1)
-
-
-def _in_p_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array, normalised: str = "no") -> DoubleDouble:
-    difference = dd.DOUBLE.log(dd.lift(p)) - dd.DOUBLE.log(dd.lift(q))
-    if normalised == "no":
-        return (difference + 1.0) * cotangent[..., None]
-    total = dd.total(dd.lift(p), keepdims=True)
-    return (difference - dd.total(difference * _over_its_sum(p), keepdims=True)) * cotangent[..., None] / total
-
-
-def _in_q_screen(_: dd.Elementary, p: Array, q: Array, cotangent: Array, normalised: str = "no") -> DoubleDouble:
-    if normalised == "no":
-        return -(dd.two_product(p, cotangent[..., None]) / q)
-    ratio = _over_its_sum(p) / _over_its_sum(q)
-    return (1.0 - ratio) * cotangent[..., None] / dd.total(dd.lift(q), keepdims=True)
-
-
-def _in_p_exact(p: Any, q: Any, cotangent: Any, normalised: str = "no") -> Any:
-    difference = log(p) - log(q)
-    if normalised == "no":
-        return (difference + arb(1)) * cotangent[..., None]
-    total = p.sum(-1, keepdims=True)
-    return (difference - (difference * p).sum(-1, keepdims=True) / total) * cotangent[..., None] / total
-
-
-def _in_q_exact(p: Any, q: Any, cotangent: Any, normalised: str = "no") -> Any:
-    if normalised == "no":
-        return -p * cotangent[..., None] / q
-    of_p, of_q = (x.sum(-1, keepdims=True) for x in (p, q))
-    return (arb(1) - p / of_p / q * of_q) * cotangent[..., None] / of_q
-
-
-value_oracle = Oracle(_value_screen, _value_exact)
-gradient_in_p_oracle = Oracle(_in_p_screen, _in_p_exact)
-gradient_in_q_oracle = Oracle(_in_q_screen, _in_q_exact)
+value_oracle = declared({option: Definition(text, cancels=True) for option, text in _VALUE_TEXTS.items()})
+gradient_in_p_oracle = declared({option: Definition(text, cancels=True) for option, text in _IN_P_TEXTS.items()})
+gradient_in_q_oracle = declared({option: Definition(text, by="q") for option, text in _VALUE_TEXTS.items()})
 
 
 # Bounds

@@ -38,7 +38,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, normalization, usual_laws
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, exact_sum, portable, to_array
+from harness.contracts.building_blocks.definition import Definition
+from harness.floats import Array, DoubleDouble, Format, Measurement, exact_sum, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, law
 from harness.laws.strategies import Shape, make_inputs
@@ -61,16 +62,6 @@ def _value_screen(_: dd.Elementary, x: Array, eps: float) -> DoubleDouble:
     return moments.quotient(deviation, s)
 
 
-def _exact_root(deviation: Any, eps: float) -> Any:
-    square = (deviation * deviation).sum(-1, keepdims=True) / deviation.shape[-1]
-    return elementwise("sqrt")(square + eps)
-
-
-def _value_exact(x: Any, eps: float) -> Any:
-    deviation = moments.exact_deviations(x)
-    return deviation / _exact_root(deviation, eps)
-
-
 def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, eps: float) -> DoubleDouble:
     deviation, s, factor = _deviations_and_root(x, eps)
     y = deviation / s
@@ -78,15 +69,10 @@ def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, eps: float) -
     return (moments.deviations(cotangent) - projected) / s * factor
 
 
-def _pullback_exact(x: Any, cotangent: Any, eps: float) -> Any:
-    deviation = moments.exact_deviations(x)
-    s = _exact_root(deviation, eps)
-    y = deviation / s
-    return (moments.exact_deviations(cotangent) - y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]) / s
+_VALUE_TEXT = "(x, eps: per_row): d = x - mean(x); d / sqrt(mean(d * d) + eps)"
 
-
-layer_norm_oracle = Oracle(_value_screen, _value_exact)
-layer_norm_pullback = Oracle(_pullback_screen, _pullback_exact)
+layer_norm_oracle = Definition(_VALUE_TEXT).oracle(_value_screen)
+layer_norm_pullback = Definition(_VALUE_TEXT, by="x").oracle(_pullback_screen)
 
 
 # Bounds

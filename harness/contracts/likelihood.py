@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.predictions import LONG, alternating, infinite_errors, infinite_pairs, pairs
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, portable, to_array
-from harness.floats import double_double as dd
-from harness.floats.oracle import exact_sum, log
+from harness.floats.oracle import exact_sum
 from harness.laws import AnyNumber, Axes, Contract, Example, Ray, Subject, law
 from harness.laws.strategies import SEEDS, long_rows, make_inputs, make_tensors
 
@@ -41,19 +41,12 @@ FLOORS = AnyNumber((0.0, 1e-6), least=0.0, most=2.0**-7)
 # Oracle
 
 
-def _square(mean: Array, target: Array) -> DoubleDouble:
-    difference = dd.two_sum(target, -mean)
-    return difference * difference
+_TEXT = "(m, y, v): (log(v) + (y - m) ** 2 / v) / 2"
+_ROWS, _IN_MEAN, _IN_VARIANCE = (Definition(_TEXT, by) for by in ("", "m", "v"))
 
-
-value_oracle = oracle_of_loss(
-    lambda elementary, m, y, v: (elementary.log(dd.lift(v)) + _square(m, y) / v) * 0.5,
-    lambda m, y, v: (log(v) + (y - m) ** 2 / v) / 2,
-)
-gradient_oracle = oracle_of_slope(lambda _, m, y, v: dd.two_sum(m, -y) / v, lambda m, y, v: (m - y) / v)
-variance_gradient_oracle = oracle_of_slope(
-    lambda _, m, y, v: (1.0 - _square(m, y) / v) / v * 0.5, lambda m, y, v: (1 / v - (y - m) ** 2 / v**2) / 2
-)
+value_oracle = oracle_of_loss(_ROWS.screen, _ROWS.exact)
+gradient_oracle = oracle_of_slope(_IN_MEAN.screen, _IN_MEAN.exact)
+variance_gradient_oracle = oracle_of_slope(_IN_VARIANCE.screen, _IN_VARIANCE.exact)
 
 
 # Bounds

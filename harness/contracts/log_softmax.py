@@ -6,17 +6,15 @@ relative accuracy near zero, where the dominating class's log-probability is the
 separate law covers results that it loses completely.
 """
 
-from typing import Any
-
 import numpy as np
 from torch import Tensor
 
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, to_array
 from harness.floats import double_double as dd
-from harness.floats.oracle import exp
 from harness.laws import Contract, Subject, law
 
 # Oracle
@@ -27,16 +25,8 @@ def _log_pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) 
     return dd.lift(cotangent) - p * dd.total(dd.lift(cotangent), keepdims=True)
 
 
-def _log_pullback_exact(x: Any, cotangent: Any) -> Any:
-    return cotangent - sums.softmax_exact(x) * cotangent.sum(-1, keepdims=True)
-
-
-def _exponentials_sum(elementary: dd.Elementary, y: Array) -> DoubleDouble:
-    return dd.total(elementary.exp(dd.lift(y)))
-
-
-exponentials_sum = Oracle(_exponentials_sum, lambda y: np.asarray(exp(y).sum(-1), dtype=object))
-log_softmax_pullback = Oracle(_log_pullback_screen, _log_pullback_exact)
+exponentials_sum = Definition("(y): sum(exp(y))").oracle()
+log_softmax_pullback = Definition("(x): log_softmax(x)", by="x").oracle(_log_pullback_screen)
 
 
 # Bound

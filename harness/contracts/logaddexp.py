@@ -41,10 +41,10 @@ def _pair(a: Any, b: Any) -> Any:
 
 logaddexp_oracle = Oracle(
     lambda elementary, a, b: sums.logsumexp_screen(elementary, _pair(a, b)),
-    lambda a, b: sums.logsumexp_exact(_pair(a, b)),
+    lambda a, b: sums.LOGSUMEXP.exact(_pair(a, b)),
 )
 gradient_oracle = Oracle(
-    lambda elementary, a, b: sums.softmax_screen(elementary, _pair(a, b)), lambda a, b: sums.softmax_exact(_pair(a, b))
+    lambda elementary, a, b: sums.softmax_screen(elementary, _pair(a, b)), lambda a, b: sums.SOFTMAX.exact(_pair(a, b))
 )
 
 

@@ -235,7 +235,7 @@ def difference_law(function: Logistic) -> Law:
         expected = dd.two_sum(to_array(subject(-outer)), to_array(outer))
         x_outer = to_array(outer)
         absolute = function.bound(x_outer, subject.format) + function.bound(-x_outer, subject.format)
-        exact = logistic_function.choose(np.isfinite(expected.hi), expected, function.value.oracle(outer))
+        exact = dd.select(np.isfinite(expected.hi), expected, function.value.oracle(outer))
         return compare(subject(outer), exact, convert_to_ulp(absolute, exact, subject.format), subject.format)
 
     return difference_is_argument

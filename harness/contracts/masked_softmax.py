@@ -8,7 +8,6 @@ entries gives NaN, zeros or the uniform distribution.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -55,13 +54,9 @@ def _absolute_bound(logits: Tensor, keep: Tensor, expected: DoubleDouble, format
     return np.where(keep.numpy(), sums.softmax_typical_bound(filled(logits, keep), expected, format_), 0.0)
 
 
-def _where(chosen: Any, expected: DoubleDouble, otherwise: Array) -> DoubleDouble:
-    return DoubleDouble(np.where(chosen, expected.hi, otherwise), np.where(chosen, expected.lo, 0.0))
-
-
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, keep: Tensor, format_: Format) -> Measurement:
     """Compare entry by entry; rows without kept entries pass, because other laws cover them."""
-    reference = _where(keep.numpy().any(-1, keepdims=True), expected, to_array(actual))
+    reference = dd.select(keep.numpy().any(-1, keepdims=True), expected, to_array(actual))
     return compare(actual, reference, convert_to_ulp(absolute, expected, format_), format_)
 
 
@@ -289,7 +284,7 @@ def gradient_beside_a_fully_masked_row(
     absolute = np.where(nothing.numpy(), 0.0, _gradient_bound(logits, somewhere, cotangent, expected, format_))
     actual = masked_softmax.gradient((logits, keep), cotangent)
     fallback = to_array(actual) if masked_softmax.declares["fully_masked"] == "nan" else np.zeros(absolute.shape)
-    reference = _where(~nothing.numpy(), expected, fallback)
+    reference = dd.select(~nothing.numpy(), expected, fallback)
     return compare(actual, reference, convert_to_ulp(absolute, expected, format_), format_)
 
 
@@ -310,7 +305,7 @@ def nan_at_a_kept_entry(masked_softmax: Subject, logits: Tensor, keep: Tensor) -
     absolute = _absolute_bound(clean, keep, expected, masked_softmax.format)
     actual = masked_softmax(logits, keep)
     of_poisoned = np.where(keep.numpy() | np.isnan(to_array(actual)), np.nan, 0.0)
-    reference = _where(~poisoned.numpy(), expected, of_poisoned)
+    reference = dd.select(~poisoned.numpy(), expected, of_poisoned)
     return _compare(actual, reference, absolute, keep, masked_softmax.format)
 
 

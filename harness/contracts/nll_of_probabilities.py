@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.distributions import rounded_softmax
-from harness.contracts.building_blocks.labelled_logits import pick
 from harness.contracts.building_blocks.reduction import averaged, oracle_of_loss, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare
 from harness.floats import double_double as dd
-from harness.floats.oracle import log
 from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
 from harness.laws.contract import normalize_sum
 from harness.laws.strategies import batches, draw_labels, make_inputs
@@ -36,15 +35,12 @@ def _gradient_screen(_: dd.Elementary, probabilities: Array, labels: Any, reduct
     return DoubleDouble(hi, np.where(at_label & np.isfinite(hi), inverse.lo * 2.0**_DOWN, 0.0))
 
 
-def _gradient_exact(probabilities: Any, labels: Any, reduction: str) -> Any:
-    at_label = np.arange(probabilities.shape[-1]) == labels[..., None]
-    return averaged(np.where(at_label, -1 / probabilities, 0 * probabilities), reduction, axis=-2)
+_ROWS, _SLOPE = (Definition("(p, label: index): -log(p[label])", by=by) for by in ("", "p"))
 
-
-value_oracle = oracle_of_loss(
-    lambda elementary, p, labels: -elementary.log(dd.lift(pick(p, labels))), lambda p, labels: -log(pick(p, labels))
+value_oracle = oracle_of_loss(_ROWS.screen, _ROWS.exact)
+gradient_oracle = Oracle(
+    _gradient_screen, lambda p, labels, reduction: averaged(_SLOPE.exact(p, labels), reduction, axis=-2)
 )
-gradient_oracle = Oracle(_gradient_screen, _gradient_exact)
 
 
 def _value_error(_: Tensor, labels: Tensor, reduction: str, expected: DoubleDouble, format_: Format) -> Array:

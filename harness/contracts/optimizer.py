@@ -8,18 +8,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, to_array
 from harness.laws import Axes, Contract, Example, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import batches, draw_companions, list_special_numbers, make_inputs
 
-
-def _step_screen(_: dd.Elementary, parameter: Array, gradient: Array, lr: float) -> DoubleDouble:
-    return dd.lift(parameter) - dd.two_product(gradient, np.asarray(lr))
-
-
-sgd_oracle = Oracle(_step_screen, lambda parameter, gradient, lr: parameter - gradient * to_arb(lr)[()])
+sgd_oracle = Definition("(parameter, gradient, lr): parameter - gradient * lr").oracle()
 
 
 def _error(_: Tensor, gradient: Tensor, lr: float, expected: DoubleDouble, format_: Format) -> Array:

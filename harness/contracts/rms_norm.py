@@ -28,12 +28,12 @@ B. Zhang, R. Sennrich (2019), "Root mean square layer normalization", NeurIPS 32
 from typing import Any
 
 import numpy as np
-from flint import arb
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, normalization, usual_laws
+from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.moments import root
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, elementwise, to_arb
+from harness.floats import Array, DoubleDouble, Format, Measurement
 from harness.floats import double_double as dd
 from harness.laws import AnyNumber, Axes, Contract, Subject, law
 
@@ -50,9 +50,7 @@ def _root_screen(x: Array, eps: float, floor: float, norm_floor: float) -> tuple
     mean_square = root(square + moments.scaled_eps(eps, factor)) * (1.0 / factor)
     least = _least(x, floor, norm_floor)
     above_floor = ~(mean_square.hi < least.hi)
-    return DoubleDouble(
-        np.where(above_floor, mean_square.hi, least.hi), np.where(above_floor, mean_square.lo, least.lo)
-    ), above_floor
+    return dd.select(above_floor, mean_square, least), above_floor
 
 
 def _least(x: Array, floor: float, norm_floor: float) -> DoubleDouble:
@@ -65,39 +63,22 @@ def _value_screen(_: dd.Elementary, x: Array, eps: float, floor: float = 0.0, no
     return moments.quotient(dd.lift(x), _root_screen(x, eps, floor, norm_floor)[0])
 
 
-def _root_exact(x: Any, eps: float, floor: float, norm_floor: float) -> tuple[Any, Any]:
-    d = x.shape[-1]
-    mean_square = elementwise("sqrt")((x * x).sum(-1, keepdims=True) / d + eps)
-    least = to_arb(norm_floor)[()] / arb(d).sqrt()
-    least = least.max(to_arb(floor)[()])
-    above_floor = np.asarray(np.logical_not(mean_square < least), dtype=bool)
-    return np.where(above_floor, mean_square, least), above_floor
-
-
-def _value_exact(x: Any, eps: float, floor: float = 0.0, norm_floor: float = 0.0) -> Any:
-    return x / _root_exact(x, eps, floor, norm_floor)[0]
-
-
 def _pullback_screen(
     _: dd.Elementary, x: Array, cotangent: Array, eps: float, floor: float = 0.0, norm_floor: float = 0.0
 ) -> DoubleDouble:
     s, above_floor = _root_screen(x, eps, floor, norm_floor)
     y = moments.quotient(dd.lift(x), s)
     projected = y * (dd.total(y * cotangent, keepdims=True) / float(x.shape[-1]))
-    through = DoubleDouble(np.where(above_floor, projected.hi, 0.0), np.where(above_floor, projected.lo, 0.0))
-    return moments.quotient(dd.lift(cotangent) - through, s)
+    return moments.quotient(dd.lift(cotangent) - dd.select(above_floor, projected, 0.0), s)
 
 
-def _pullback_exact(x: Any, cotangent: Any, eps: float, floor: float = 0.0, norm_floor: float = 0.0) -> Any:
-    s, above_floor = _root_exact(x, eps, floor, norm_floor)
-    y = x / s
-    through = y * (y * cotangent).sum(-1, keepdims=True) / x.shape[-1]
-    through[~above_floor[..., 0]] = arb(0)
-    return (cotangent - through) / s
+_VALUE_TEXT = (
+    "(x, eps: per_row, floor: per_row, norm_floor: per_row): "
+    "x / max(sqrt(mean(x * x) + eps), floor, norm_floor / sqrt(count(x)))"
+)
 
-
-rms_norm_oracle = Oracle(_value_screen, _value_exact)
-rms_norm_pullback = Oracle(_pullback_screen, _pullback_exact)
+rms_norm_oracle = Definition(_VALUE_TEXT).oracle(_value_screen)
+rms_norm_pullback = Definition(_VALUE_TEXT, by="x").oracle(_pullback_screen)
 
 
 # Bounds

@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks import predictions, usual_laws
-from harness.contracts.building_blocks.reduction import REDUCTIONS, oracle_of_slope, reduced
+from harness.contracts.building_blocks.definition import Definition
+from harness.contracts.building_blocks.reduction import REDUCTIONS, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, to_array
 from harness.floats import double_double as dd
 from harness.laws import LONGEST, Axes, CaseError, Contract, Example, Ray, Subject, derivative_laws, law
 from harness.laws.every_operation import derive_long_rows, implementation_laws
@@ -36,18 +37,11 @@ from harness.record import Fault
 SOURCE = "definition; Higham (2002), section 3.1"
 
 
-def _value_screen(_: dd.Elementary, prediction: Array, target: Array, factor: float, reduction: str) -> DoubleDouble:
-    difference = dd.two_sum(prediction, -target)
-    rows: DoubleDouble = reduced(difference * difference, reduction, dd.total)
-    return rows * factor
+_TEXT = "(prediction, target, factor): factor * (prediction - target) ** 2"
+_ROWS, _SLOPE = Definition(_TEXT), Definition(_TEXT, by="prediction")
 
-
-value_oracle = Oracle(
-    _value_screen, lambda a, b, factor, reduction: reduced((a - b) ** 2, reduction, lambda rows: rows.sum(-1)) * factor
-)
-gradient_oracle = oracle_of_slope(
-    lambda _, a, b, factor: dd.two_sum(a, -b) * (2.0 * factor), lambda a, b, factor: (a - b) * 2 * factor
-)
+value_oracle = oracle_of_loss(_ROWS.screen, _ROWS.exact)
+gradient_oracle = oracle_of_slope(_SLOPE.screen, _SLOPE.exact)
 
 
 def _loss_error(expected: DoubleDouble, n: int, format_: Format) -> Array:

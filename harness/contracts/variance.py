@@ -24,14 +24,14 @@ satisfies neither.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, to_array
+from harness.contracts.building_blocks.definition import Definition
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, to_array
 from harness.floats import double_double as dd
 from harness.laws import Axes, Contract, Example, Subject, law
 
@@ -43,21 +43,14 @@ def _value_screen(_: dd.Elementary, x: Array, correction: int) -> DoubleDouble:
     return dd.total(deviation * deviation) / float(x.shape[-1] - correction)
 
 
-def _value_exact(x: Any, correction: int) -> Any:
-    deviation = moments.exact_deviations(x)
-    return (deviation * deviation).sum(-1) / (x.shape[-1] - correction)
-
-
 def _pullback_screen(_: dd.Elementary, x: Array, cotangent: Array, correction: int) -> DoubleDouble:
     return moments.deviations(x) * (2.0 * cotangent[..., None]) / float(x.shape[-1] - correction)
 
 
-def _pullback_exact(x: Any, cotangent: Any, correction: int) -> Any:
-    return moments.exact_deviations(x) * 2 * cotangent[..., None] / (x.shape[-1] - correction)
+_VALUE_TEXT = "(x, correction: per_row): sum((x - mean(x)) ** 2) / (count(x) - correction)"
 
-
-variance_oracle = Oracle(_value_screen, _value_exact)
-variance_pullback = Oracle(_pullback_screen, _pullback_exact)
+variance_oracle = Definition(_VALUE_TEXT).oracle(_value_screen)
+variance_pullback = Definition(_VALUE_TEXT, by="x").oracle(_pullback_screen)
 
 
 # Bounds

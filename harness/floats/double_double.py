@@ -195,6 +195,12 @@ def divide(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
         return _replace_non_finite(hi, lo, quotient)
 
 
+def select(condition: Any, x: Any, y: Any) -> DoubleDouble:
+    """``x`` where the condition holds, ``y`` elsewhere."""
+    x, y = lift(x), lift(y)
+    return DoubleDouble(np.where(condition, x.hi, y.hi), np.where(condition, x.lo, y.lo))
+
+
 def total(x: DoubleDouble, axis: int = -1, *, keepdims: bool = False) -> DoubleDouble:
     """Sum along an axis, pairwise; an empty sum is zero."""
     hi, lo = np.moveaxis(x.hi, axis, 0), np.moveaxis(x.lo, axis, 0)

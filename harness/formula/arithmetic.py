@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.floats import Array, DoubleDouble, lift
 from harness.floats import double_double as dd
 from harness.formula.node import Node
-from harness.formula.primitive import PRIMITIVES, select
+from harness.formula.primitive import PRIMITIVES
 
 Environment = Mapping[str, NDArray[Any]]
 """The inputs by name."""
@@ -172,7 +172,7 @@ def _number(value: Any) -> DoubleDouble:
 
 _PAIRS: Mapping[str, Callable[..., Any]] = {
     **{name: row.pair for name, row in PRIMITIVES.items()},
-    "abs": lambda x: select(x.hi < 0.0, -x, x),
+    "abs": lambda x: dd.select(x.hi < 0.0, -x, x),
     "neg": lambda x: -x,
     "stop": lambda x: x,
     "sum": lambda x: dd.total(x, keepdims=True),
@@ -184,15 +184,15 @@ _PAIRS: Mapping[str, Callable[..., Any]] = {
     "sub": lambda a, b: a - b,
     "mul": dd.multiply,
     "div": dd.divide,
-    "larger": lambda a, b: select(_is_less(a, b), b, a),
-    "chain": lambda a, b: select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
-    "where": select,
+    "larger": lambda a, b: dd.select(_is_less(a, b), b, a),
+    "chain": lambda a, b: dd.select(a.hi == 0.0, lift(np.zeros(np.broadcast_shapes(a.shape, b.shape))), a * b),
+    "where": dd.select,
     "pick": lambda x, place: DoubleDouble(pick_entries(x.hi, place), pick_entries(x.lo, place)),
     "spread": lambda x, like: DoubleDouble(*(spread(part, like) for part in x.pair)),
     "number": _number,
     "pi": lambda _: DoubleDouble(np.asarray(math.pi), np.asarray(1.2246467991473532e-16)),
     "less": _is_less,
-    "not_more": lambda a, b: ~_is_less(b, a),
+    "not_more": lambda a, b: ~_is_less(b, a) & ~np.isnan(a.hi) & ~np.isnan(b.hi),
     "first_largest": lambda x: first_largest(x.hi),
     "at": lambda index, like: is_at(index, like.hi),
 }
@@ -201,8 +201,9 @@ _SAME_EVERYWHERE = {name: row.portable for name, row in PRIMITIVES.items() if ro
 """Replacements of functions whose bits depend on the processor."""
 
 
-def pairs(nodes: Iterable[Node], environment: Environment) -> dict[Node, Any]:
+def pairs(nodes: Iterable[Node], environment: Environment, elementary: dd.Elementary = dd.DOUBLE) -> dict[Node, Any]:
     """Return the double-double value of every node; conditions and masks are booleans."""
+    functions = {**_PAIRS, "exp": elementary.exp, "log": elementary.log, "log1p": elementary.log1p}
     lifted = {name: lift(x) if x.dtype.kind == "f" else x for name, x in environment.items()}
     with np.errstate(all="ignore"):
-        return compute_nodes(nodes, lifted, _PAIRS)
+        return compute_nodes(nodes, lifted, functions)

@@ -22,11 +22,6 @@ Derivative = Callable[[Node, Node], Node]
 """``derivative(argument, value)``, as a graph."""
 
 
-def select(condition: Any, a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
-    """``a`` where the condition holds, else ``b``."""
-    return DoubleDouble(np.where(condition, a.hi, b.hi), np.where(condition, a.lo, b.lo))
-
-
 def _unknown(x: DoubleDouble) -> DoubleDouble:
     return lift(np.full(x.shape, np.nan))
 
@@ -103,23 +98,23 @@ def _root(x: DoubleDouble) -> DoubleDouble:
 
 def _expm1(x: DoubleDouble) -> DoubleDouble:
     small = np.abs(x.hi) < 0.34
-    near = dd._expm1_reduced(DoubleDouble(np.where(small, x.hi, 0.0), np.where(small, x.lo, 0.0)))
+    near = dd._expm1_reduced(dd.select(small, x, 0.0))
     # The series scales its argument down, so nearly subnormal numbers would lose digits; for them, expm1(x) is x.
-    return select(np.abs(x.hi) < 2.0**-300, x, select(small, near, dd.exp(x) - 1.0))
+    return dd.select(np.abs(x.hi) < 2.0**-300, x, dd.select(small, near, dd.exp(x) - 1.0))
 
 
 def _tanh(x: DoubleDouble) -> DoubleDouble:
     """``-expm1(-2 |x|) / (expm1(-2 |x|) + 2)``, with the sign of the argument."""
     negative = x.hi < 0.0
-    e = _expm1(select(negative, x, -x) * 2.0)
+    e = _expm1(dd.select(negative, x, -x) * 2.0)
     size = -(e / (e + 2.0))
-    return select(negative, -size, size)
+    return dd.select(negative, -size, size)
 
 
 def _logistic(x: DoubleDouble) -> DoubleDouble:
     negative = x.hi < 0.0
-    t = dd.exp(select(negative, x, -x))
-    return select(negative, t, lift(np.ones_like(t.hi))) / (t + 1.0)
+    t = dd.exp(dd.select(negative, x, -x))
+    return dd.select(negative, t, 1.0) / (t + 1.0)
 
 
 # Balls

@@ -79,7 +79,7 @@ class Quantity:
     @cached_property
     def oracle(self) -> Oracle:
         """The exact value, in two tiers."""
-        return Oracle(self._screen, self._exact)
+        return Oracle(self._screen, self.exact)
 
     @cached_property
     def _true_orders(self) -> list[list[Node]]:
@@ -168,7 +168,22 @@ class Quantity:
                 result &= False if flags is None else flags
         return result
 
-    def _exact(self, *inputs: Any) -> NDArray[np.object_]:
+    def find_infinities(self, inputs: Sequence[Any]) -> Array:
+        """Return infinities by the rules of IEEE 754 in either graph, and NaN elsewhere."""
+        environment, infinities = self.environment(inputs), np.array(np.nan)
+        for nodes in self._true_orders:
+            doubles = values(nodes, environment)[nodes[-1]]
+            infinities = np.where(np.isinf(doubles), doubles, infinities)
+        return np.array(self._out(infinities, self._shape(environment)))
+
+    def evaluate_definition(self, elementary: dd.Elementary, *inputs: Any) -> DoubleDouble:
+        """Return the definition in double-double, without a bound on its error."""
+        environment, nodes = self.environment(inputs), self._true_orders[0]
+        shape, result = self._shape(environment), pairs(nodes, environment, elementary)[nodes[-1]]
+        return DoubleDouble(*(np.array(self._out(part, shape)) for part in result.pair))
+
+    def exact(self, *inputs: Any) -> NDArray[np.object_]:
+        """Return balls with more digits than any format, or NaN where neither graph has a value."""
         environment = self.environment([np.asarray(x) for x in inputs])
         shape = self._shape(environment)
         result = evaluate(self._true_orders, environment, shape)

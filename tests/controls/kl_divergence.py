@@ -24,7 +24,7 @@ class RoundedDivergence(torch.autograd.Function):
         """Round the requested gradients."""
         log_q, p = ctx.inputs
         asked = (
-            (gradient_in_log_q_oracle, (p, cotangent)),
+            (gradient_in_log_q_oracle, (log_q, p, cotangent)),
             (gradient_in_p_oracle, (log_q, p, cotangent)),
         )
         return tuple(
@@ -53,7 +53,7 @@ _LOG_Q = tensor(3, 5, scale=20.0, seed=4).log_softmax(-1)
 
 ORACLES = {
     "value_oracle": (_LOG_Q, _P),
-    "gradient_in_log_q_oracle": (_P, tensor(3)),
+    "gradient_in_log_q_oracle": (_LOG_Q, _P, tensor(3)),
     "gradient_in_p_oracle": (_LOG_Q, _P, tensor(3)),
     "gibbs_oracle": (tensor(3, 5, scale=20.0, seed=4), _P),
 }

@@ -19,9 +19,9 @@ CONTROLS = [
     Control(
         "kl_divergence_of_probabilities",
         rounded(
-            value_oracle,
-            lambda v, p, q: gradient_in_p_oracle(p, q, v),
-            lambda v, p, q: gradient_in_q_oracle(p, q, v),
+            lambda p, q: value_oracle(p, q, "no"),
+            lambda v, p, q: gradient_in_p_oracle(p, q, v, "no"),
+            lambda v, p, q: gradient_in_q_oracle(p, q, v, "no"),
         ),
         stable_divergence,
     )
@@ -30,7 +30,7 @@ CONTROLS = [
 _P, _Q = tensor(3, 5).softmax(-1), tensor(3, 5, scale=20.0, seed=4).softmax(-1)
 
 ORACLES = {
-    "value_oracle": (_P, _Q),
-    "gradient_in_p_oracle": (_P, _Q, tensor(3)),
-    "gradient_in_q_oracle": (_P, _Q, tensor(3)),
+    "value_oracle": (_P, _Q, "no"),
+    "gradient_in_p_oracle": (_P, _Q, tensor(3), "no"),
+    "gradient_in_q_oracle": (_P, _Q, tensor(3), "no"),
 }

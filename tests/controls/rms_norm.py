@@ -7,6 +7,9 @@ from torch import Tensor
 
 from harness.contracts.rms_norm import rms_norm_oracle, rms_norm_pullback
 
+DECLARED = EPS, 0.0, 0.0
+"""Conventions in the order of the oracles."""
+
 
 def scaled_rms_norm(x: Tensor) -> Tensor:
     """Squares in float32 at least, of rows scaled by a power of two where they would overflow; rounded once."""
@@ -19,12 +22,12 @@ def scaled_rms_norm(x: Tensor) -> Tensor:
 CONTROLS = [
     Control(
         "rms_norm",
-        rounded(lambda x: rms_norm_oracle(x, EPS), lambda v, x: rms_norm_pullback(x, v, EPS)),
+        rounded(lambda x: rms_norm_oracle(x, *DECLARED), lambda v, x: rms_norm_pullback(x, v, *DECLARED)),
         scaled_rms_norm,
     )
 ]
 
 ORACLES = {
-    "rms_norm_oracle": (tensor(3, 5, scale=30.0), EPS),
-    "rms_norm_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5), EPS),
+    "rms_norm_oracle": (tensor(3, 5, scale=30.0), *DECLARED),
+    "rms_norm_pullback": (tensor(3, 5, scale=30.0), tensor(3, 5), *DECLARED),
 }

@@ -15,8 +15,6 @@ from harness.contracts import (
     binary_cross_entropy,
     contract_named,
     entropy,
-    kl_divergence,
-    kl_divergence_of_probabilities,
     layer_norm,
     log_softmax,
     logaddexp,
@@ -50,11 +48,6 @@ FORMULAS = {
 WITH_LOGITS = "binary_cross_entropy_with_logits"
 
 FURTHER = {
-    "squared_error": "formula(a, b): mean((a - b) ** 2)",
-    "kl_divergence": "formula(log_q, p: distribution): sum(where(p > 0, p * (log(p) - log_q), 0))",
-    "kl_divergence_of_probabilities": (
-        "formula(p: distribution, q: distribution): sum(where(p > 0, p * log(p / q), 0))"
-    ),
     WITH_LOGITS: "formula(x, y: unit): log(1 + exp(x)) - x * y | (1 - y) * x + softplus(-x)",
 }
 
@@ -110,13 +103,11 @@ def _beside() -> list[Beside]:
         Beside("logaddexp", pairs, ("a", "b", "cotangent"), "a"),
         Beside("entropy", entropy.entropy_oracle, rows[:1]),
         Beside("entropy", entropy.entropy_pullback, rows, "logits"),
-        Beside("kl_divergence", kl_divergence.value_oracle, ("log_q", "p")),
-        Beside("kl_divergence_of_probabilities", kl_divergence_of_probabilities.value_oracle, ("p", "q")),
         Beside(WITH_LOGITS, binary_cross_entropy.loss_oracle, ("logits", "targets"), None, ("none",)),
         Beside("variance", variance.variance_oracle, x[:1], None, (0,)),
         Beside("variance", variance.variance_pullback, x, "x", (0,)),
-        Beside("rms_norm", rms_norm.rms_norm_oracle, x[:1], None, (1e-5,)),
-        Beside("rms_norm", rms_norm.rms_norm_pullback, x, "x", (1e-5,)),
+        Beside("rms_norm", rms_norm.rms_norm_oracle, x[:1], None, (1e-5, 0.0, 0.0)),
+        Beside("rms_norm", rms_norm.rms_norm_pullback, x, "x", (1e-5, 0.0, 0.0)),
         Beside("layer_norm", layer_norm.layer_norm_oracle, x[:1], None, (1e-5,)),
         Beside("layer_norm", layer_norm.layer_norm_pullback, x, "x", (1e-5,)),
     ]

@@ -40,6 +40,7 @@ SHARED = {
 
 BLOCKS = {
     "binary_logits": ("binary_cross_entropy",),
+    "definition": ("kl_divergence", "kl_divergence_of_probabilities", "squared_error", "layer_norm"),
     "distributions": ("kl_divergence", "kl_divergence_of_probabilities"),
     "labelled_logits": ("cross_entropy",),
     "logistic_function": ("logistic", "binary_cross_entropy"),

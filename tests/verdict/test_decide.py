@@ -11,7 +11,7 @@ from torch import Tensor
 import harness
 from harness.case import Break, Case
 from harness.contracts import contract_named
-from harness.contracts.building_blocks.exponential_sums import softmax_exact, softmax_screen
+from harness.contracts.building_blocks.exponential_sums import SOFTMAX, softmax_screen
 from harness.error import UsageError
 from harness.floats.format import FORMATS, Measurement, compare, format_of, from_ordinal, to_ordinal
 from harness.floats.oracle import Oracle
@@ -124,7 +124,7 @@ def test_what_is_right_for_a_moment_is_no_fault_of_the_harness(right: int) -> No
 
 def test_tiers_of_an_oracle_that_disagree_are_an_error() -> None:
     """A violation that only the screen finds is a fault of the harness, unless it is at the bound."""
-    doubled = Oracle(lambda elementary, x: softmax_screen(elementary, x) * 2.0, softmax_exact)
+    doubled = Oracle(lambda elementary, x: softmax_screen(elementary, x) * 2.0, SOFTMAX.exact)
 
     def measure(subject: Subject, logits: Tensor) -> Measurement:
         return compare(subject(logits), doubled(logits), 100.0, subject.format)

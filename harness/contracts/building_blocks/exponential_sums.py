@@ -38,15 +38,15 @@ P. Blanchard, D. J. Higham, N. J. Higham (2021), "Accurately computing the log-s
 IMA J. Numer. Anal. 41(4), 2311-2330: the algorithms with shifting. The constants above are derived here.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare_absolute, portable, to_array
+from harness.contracts.building_blocks.definition import Definition
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
-from harness.floats.oracle import elementwise, exp, log
 from harness.laws.strategies import Shape
 
 BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"
@@ -58,6 +58,11 @@ OVERFLOW = (
 
 
 # Oracles
+
+
+SOFTMAX = Definition("(x): softmax(x)")
+LOGSUMEXP = Definition("(x): logsumexp(x) | log(sum(exp(x)))")
+"""The second form has the right limits at infinities."""
 
 
 def gaps(x: Array) -> DoubleDouble:
@@ -81,12 +86,6 @@ def softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     return elementary.quotient(exponentials, sum_of_others(elementary, exponentials, x) + 1.0)
 
 
-def softmax_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic."""
-    exponentials = exp(x - x.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
-
-
 def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
     """Use weights relative to the maximum's, because ``v - p . v`` cancels where one probability is nearly one."""
     p = softmax_screen(elementary, x)
@@ -94,13 +93,8 @@ def _pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> D
     return p * (relative - dd.total(p * relative, keepdims=True))
 
 
-def _pullback_exact(x: Any, cotangent: Any) -> Any:
-    p = softmax_exact(x)
-    return p * (cotangent - (p * cotangent).sum(-1, keepdims=True))
-
-
-softmax_oracle = Oracle(softmax_screen, softmax_exact)
-softmax_pullback = Oracle(_pullback_screen, _pullback_exact)
+softmax_oracle = SOFTMAX.oracle(softmax_screen)
+softmax_pullback = Definition("(x): softmax(x)", by="x").oracle(_pullback_screen)
 
 
 def logsumexp_screen(_: dd.Elementary, x: Array) -> DoubleDouble:
@@ -113,15 +107,7 @@ def logsumexp_screen(_: dd.Elementary, x: Array) -> DoubleDouble:
     usable = np.isfinite(maximum)
     finite_x = np.where(usable[..., None], x, 0.0)
     y = dd.lift(finite_x.max(-1)) + dd.log1p(sum_of_others(dd.DOUBLE, dd.exp(gaps(finite_x)), finite_x)[..., 0])
-    return DoubleDouble(np.where(usable, y.hi, maximum), np.where(usable, y.lo, 0.0))
-
-
-def logsumexp_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic; an infinite maximum is the result."""
-    maximum = x.max(-1)
-    usable = elementwise("is_finite")(maximum).astype(bool)
-    shift = np.where(usable, maximum, 0)
-    return np.where(usable, shift + log(exp(x - shift[..., None]).sum(-1)), maximum)
+    return dd.select(usable, y, maximum)
 
 
 def log_softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
@@ -130,14 +116,8 @@ def log_softmax_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
     return gap - elementary.log1p(sum_of_others(elementary, elementary.exp(gap), x))
 
 
-def log_softmax_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic."""
-    shifted = x - x.max(-1, keepdims=True)
-    return shifted - log(exp(shifted).sum(-1, keepdims=True))
-
-
-logsumexp_oracle = Oracle(logsumexp_screen, logsumexp_exact)
-log_softmax_oracle = Oracle(log_softmax_screen, log_softmax_exact)
+logsumexp_oracle = LOGSUMEXP.oracle(logsumexp_screen)
+log_softmax_oracle = Definition("(x): log_softmax(x)").oracle(log_softmax_screen)
 
 
 # Bounds

@@ -16,9 +16,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from harness.contracts.building_blocks.exponential_sums import backward_amplified, softmax_exact
+from harness.contracts.building_blocks.exponential_sums import backward_amplified
 from harness.floats import Array, DoubleDouble, Format, Oracle, to_arb, to_array
 from harness.floats import double_double as dd
+from harness.floats.oracle import exp
 from harness.laws import CaseError
 
 TrainingKind = Literal["linear", "softmax"]
@@ -85,7 +86,8 @@ def _exact(X: Any, y: Any, weight: Any, bias: Any, plan: TrainingPlan) -> Any:
             slope = (scores - np.reshape(targets, (-1, 1))) * 2 * plan.factor
         else:
             labels = np.array([float(label) for label in targets])
-            slope = softmax_exact(scores) - to_arb(_one_hot(labels, len(weight)))
+            exponentials = exp(scores - scores.max(-1, keepdims=True))
+            slope = exponentials / exponentials.sum(-1, keepdims=True) - to_arb(_one_hot(labels, len(weight)))
         rate = to_arb(plan.lr)[()] / len(batch)
         W, b = W - slope.T @ rows * rate, b - slope.sum(0) * rate
     return np.concatenate([W.ravel(), b])

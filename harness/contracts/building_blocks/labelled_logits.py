@@ -11,7 +11,8 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.contracts.building_blocks.exponential_sums import dominated, log_softmax_exact, log_softmax_screen
+from harness.contracts.building_blocks.definition import Definition
+from harness.contracts.building_blocks.exponential_sums import dominated, log_softmax_screen
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.reduction import oracle_of_loss
 from harness.floats import Array, DoubleDouble, Format, portable
@@ -94,4 +95,7 @@ def _row_loss_screen(elementary: dd.Elementary, x: Array, labels: Any) -> Double
     return -DoubleDouble(pick(y.hi, labels), pick(y.lo, labels))
 
 
-loss_oracle = oracle_of_loss(_row_loss_screen, lambda x, labels: -pick(log_softmax_exact(x), labels))
+LOSS = "(x, label: index): -log_softmax(x)[label]"
+"""The loss of a row."""
+
+loss_oracle = oracle_of_loss(_row_loss_screen, Definition(LOSS).exact)

@@ -37,64 +37,27 @@ M. Maechler (2012), "Accurately computing log(1 - exp(-|a|))", vignette of the R
 non-positive argument. The constants above are derived here.
 """
 
-from typing import Any
-
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.floats import Array, DoubleDouble, Format, Oracle, elementwise, portable, to_array
-from harness.floats import double_double as dd
+from harness.contracts.building_blocks.definition import Definition
+from harness.floats import Array, Format, portable, to_array
 from harness.floats.format import from_ordinal, to_ordinal
-from harness.floats.oracle import exp
 from harness.laws import Axes, Example, many_rows, strategies
 from harness.laws.strategies import SEEDS, Shape, Structure, add_cotangent
-
-log1p = elementwise("log1p")
 
 # Oracles
 
 
-def choose(condition: NDArray[np.bool_], x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
-    """``x`` where the condition holds, ``y`` elsewhere."""
-    return DoubleDouble(np.where(condition, x.hi, y.hi), np.where(condition, x.lo, y.lo))
+# Only `-|x|` is exponentiated, so nothing overflows and nothing cancels.
+SIGMOID = "(x): z = exp(-abs(x)); where(x < 0, z, 1) / (1 + z)"
 
-
-def sigmoid_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
-    """``1 / (1 + z)`` or ``z / (1 + z)`` with ``z = exp(-|x|)``, without cancellation."""
-    z = elementary.exp(dd.lift(-np.abs(x)))
-    return choose(np.asarray(x < 0), z, dd.lift(np.ones(x.shape))) / (z + 1.0)
-
-
-def sigmoid_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic; the argument of ``exp`` is never positive."""
-    z = exp(-np.abs(x))
-    return np.where(x < 0, z, 1) / (1 + z)
-
-
-def softplus_screen(elementary: dd.Elementary, x: Array) -> DoubleDouble:
-    """``max(x, 0) + log1p(exp(-|x|))``: two terms of the same sign."""
-    return elementary.log1p(elementary.exp(dd.lift(-np.abs(x)))) + np.maximum(x, 0.0)
-
-
-def softplus_exact(x: Any) -> Any:
-    """The definition, in ball arithmetic; the argument of ``exp`` is never positive."""
-    return np.where(x > 0, x, 0) + log1p(exp(-np.abs(x)))
-
-
-def _sigmoid_pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
-    z = elementary.exp(dd.lift(-np.abs(x)))
-    return z / ((z + 1.0) * (z + 1.0)) * cotangent
-
-
-sigmoid_oracle = Oracle(sigmoid_screen, sigmoid_exact)
-softplus_oracle = Oracle(softplus_screen, softplus_exact)
-logsigmoid_oracle = Oracle(lambda e, x: -softplus_screen(e, -x), lambda x: -softplus_exact(-x))
-sigmoid_pullback = Oracle(_sigmoid_pullback_screen, lambda x, v: sigmoid_exact(x) * sigmoid_exact(-x) * v)
-softplus_pullback = Oracle(lambda e, x, v: sigmoid_screen(e, x) * v, lambda x, v: sigmoid_exact(x) * v)
-logsigmoid_pullback = Oracle(lambda e, x, v: sigmoid_screen(e, -x) * v, lambda x, v: sigmoid_exact(-x) * v)
+sigmoid = Definition(SIGMOID)
+sigmoid_oracle, sigmoid_pullback = sigmoid.oracle(), Definition(SIGMOID, by="x").oracle()
+softplus_oracle, softplus_pullback = (Definition("(x): softplus(x)", by).oracle() for by in ("", "x"))
+logsigmoid_oracle, logsigmoid_pullback = (Definition("(x): -softplus(-x)", by).oracle() for by in ("", "x"))
 
 
 # Bounds

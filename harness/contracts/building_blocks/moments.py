@@ -225,18 +225,13 @@ def deviations(x: Array) -> DoubleDouble:
     return gap - dd.total(gap, keepdims=True) / float(x.shape[-1])
 
 
-def exact_deviations(x: Any) -> Any:
-    """``x - mean(x)`` in ball arithmetic, in a form where a zero is exactly zero."""
-    return (x * x.shape[-1] - x.sum(-1, keepdims=True)) / x.shape[-1]
-
-
 def root(x: DoubleDouble) -> DoubleDouble:
     """Square root of a non-negative number: one Newton step from the root of the high part."""
     start = np.sqrt(x.hi)
     with np.errstate(divide="ignore", invalid="ignore"):
         refined = dd.lift(start) + (x - dd.two_product(start, start)) / (2.0 * start)
     exact = np.isinf(start) | (start == 0.0)
-    return DoubleDouble(np.where(exact, start, refined.hi), np.where(exact, 0.0, refined.lo))
+    return dd.select(exact, start, refined)
 
 
 def quotient(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
