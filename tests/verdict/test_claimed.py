@@ -1,7 +1,5 @@
 """Dtypes that an implementation does not claim, and results that no platform must have."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -52,7 +50,7 @@ def test_what_is_not_claimed_is_one_line_after_the_verdict() -> None:
     line = unclaimed_line(narrow)
     assert line.startswith("not claimed: exp overflows at")
     assert line.endswith("(`--dtypes bfloat16,float16` claims them)")
-    there = [replace(verdict, dtype=f"{verdict.dtype} on sim") for verdict in narrow]
+    there = [verdict.model_copy(update={"dtype": f"{verdict.dtype} on sim"}) for verdict in narrow]
     assert unclaimed_line([*narrow, *there]).endswith("(`--dtypes bfloat16,float16` claims them)")
     assert unclaimed_line([verdict for verdict in verdicts if verdict.dtype == "float32"]) == ""
 
