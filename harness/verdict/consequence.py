@@ -73,7 +73,7 @@ def find_explaining_law(job: Job, examples: Sequence[Example], *, seed: int, dea
     return ""
 
 
-def _list_corrections(job: Job) -> "Iterator[tuple[Law, _Mended, int]]":
+def _list_corrections(job: Job) -> "Iterator[tuple[Law, _CorrectedSubject, int]]":
     """Yield each law from which the job's law may follow, a subject that keeps it, and the number of examples to draw.
 
     A law of two runs gets at most its number of examples, which may be large.
@@ -82,17 +82,18 @@ def _list_corrections(job: Job) -> "Iterator[tuple[Law, _Mended, int]]":
     if law.name in OF_TWO_RUNS:
         value = next((law for law in contract.laws if law.name == "value"), None)
         if value is not None and not contract.grouped and (contract.output or ())[:1] == ("n",):
-            yield value, _RightAlone(job, value), min(EXAMPLES, job.examples)
+            yield value, _WithoutRowsWrongAlone(job, value), min(EXAMPLES, job.examples)
     elif not (law.intermittent or law.lost_digits or law.of_many):
         for base in (candidate for candidate in contract.laws if candidate.name in BASES and candidate is not law):
             if law.name in BASES and base.name != "value":
                 continue
             if base.group == "gradient" and (law.group != "gradient" or not set(base.reads) <= set(law.reads)):
                 continue
-            yield base, _LeftOut(job, base) if law.group == "gradient" else _PutRight(job, base), EXAMPLES
+            kind = _WithoutBrokenRows if law.group == "gradient" else _ExactValueSubject
+            yield base, kind(job, base), EXAMPLES
 
 
-class _Mended(Subject):
+class _CorrectedSubject(Subject):
     """A subject with some results corrected or omitted because they break a base law."""
 
     def __init__(self, job: Job, base: Law) -> None:
@@ -102,7 +103,7 @@ class _Mended(Subject):
         """Whether the corrected or omitted results show that another law follows from the base law."""
 
 
-class _PutRight(_Mended):
+class _ExactValueSubject(_CorrectedSubject):
     """A subject whose wrong values are replaced by the exact ones."""
 
     def __call__(self, *inputs: Any) -> Any:
@@ -117,10 +118,10 @@ class _PutRight(_Mended):
         return torch.where(torch.as_tensor(expand_along_rows(wrong, output.ndim)).to(output.device), exact, output)
 
 
-class _LeftOut(_Mended):
+class _WithoutBrokenRows(_CorrectedSubject):
     """A subject without the rows that break another law; if all are wrong, nothing follows."""
 
-    _left_out = _kept = 0
+    _omitted = _kept = 0
 
     def measure(self, law: Law, example: Example) -> Measurement:
         """Measure in the rows that keep the other law."""
@@ -128,13 +129,13 @@ class _LeftOut(_Mended):
         wrong = _find_broken_rows(super().measure(self._base, example))
         if len(wrong) != len(_find_broken_rows(measured)):
             wrong = np.full(len(_find_broken_rows(measured)), wrong.any())
-        self._left_out += int(wrong.sum())
+        self._omitted += int(wrong.sum())
         self._kept += int((~wrong).sum())
-        self.is_evident = self._left_out > 0 and self._kept > 0
+        self.is_evident = self._omitted > 0 and self._kept > 0
         return ignore_rows(measured, wrong)
 
 
-class _RightAlone(_Mended):
+class _WithoutRowsWrongAlone(_CorrectedSubject):
     """A subject without the rows that also lose their digits alone."""
 
     def __init__(self, job: Job, base: Law) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
@@ -32,7 +31,7 @@ from harness.verdict.delivery import decide_loader_law
 from harness.verdict.draw import FURTHER, Deadline, find_failing_example
 from harness.verdict.job import Job
 from harness.verdict.replay import CORPUS, list_known_examples
-from harness.verdict.shrink import minimise
+from harness.verdict.shrink import minimise, minimise_broken
 from harness.verdict.trial import Trials
 from harness.verdict.violation import add_explanation, make_violation, measure_violation
 from harness.verdict.worst import Search, find_clearer_violation
@@ -272,24 +271,18 @@ def _confirm_violation(trials: Trials, failing: Example, draws: str, deadline: D
 
 def _make_minimal(trials: Trials, example: Example, deadline: Deadline) -> Example:
     """Make a failing example minimal, on the screen first."""
-    axes, format_, whole = trials.job.axes, trials.job.format, trials.job.law.of_whole_numbers
-
-    def fails(smaller: Example) -> bool:
-        return not deadline.is_up and trials.breaks(smaller)
-
-    def broken_rows(together: Example) -> NDArray[np.bool_] | None:
-        return None if deadline.is_up else trials.broken_rows(together)
 
     def fails_exactly(smaller: Example) -> bool:
         with confirming():
-            return fails(smaller)
+            return not deadline.is_up and trials.breaks(smaller)
 
-    minimal = minimise(example, axes, format_, fails, whole=whole, broken_rows=broken_rows)
+    minimal = minimise_broken(trials, example, deadline)
     with confirming():
         if trials.breaks(minimal):
             return minimal
     # If the screen's own error matters (subnormal results), shrink again with the rigorous tier only.
-    return minimise(example, axes, format_, fails_exactly, whole=whole)
+    whole = trials.job.law.of_whole_numbers
+    return minimise(example, trials.job.axes, trials.job.format, fails_exactly, whole=whole)
 
 
 EXAMPLES = 3

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.oracle import content_of
 from harness.laws.contract import Axes
 from harness.laws.law import Example
-from harness.verdict.trial import Members, count_positions, is_same, make_row_of_each, stack_rows, take
+from harness.verdict.draw import Deadline
+from harness.verdict.trial import Members, Trials, count_positions, is_same, make_row_of_each, stack_rows, take
 
 _LEVELS = 6
 """Levels of a bisection that are evaluated together, as rows of an example."""
@@ -230,6 +232,37 @@ def minimise(
         return minimal
     # The rows affect each other: a row may fail only together with others.
     return minimise(example, axes, format_, fails, exact=exact, whole=whole, bisected=bisected)
+
+
+def minimise_broken(
+    trials: Trials, example: Example, deadline: Deadline, keeps: Callable[[Any], Any] = lambda _: True, **options: Any
+) -> Example:
+    """Return the simplest example found until the deadline that breaks the law with a severity of some kind.
+
+    Parameters
+    ----------
+    trials
+        The law, on a subject.
+    example
+        An example that breaks it.
+    deadline
+        Deadline, after which no example is simpler.
+    keeps
+        Whether a severity is of the kind; of several, which ones are.
+    options
+        Further options of :func:`minimise`.
+    """
+
+    def fails(smaller: Example) -> bool:
+        measurement = None if deadline.is_up else trials.measure(smaller)
+        return measurement is not None and measurement.broken and bool(keeps(measurement.most_severe))
+
+    def find_broken_rows(together: Example) -> NDArray[np.bool_] | None:
+        severity = None if deadline.is_up else trials.severity_of_rows(together)
+        return None if severity is None else np.asarray((severity > 0.0) & keeps(severity))
+
+    options = {"whole": trials.job.law.of_whole_numbers, **options}
+    return minimise(example, trials.job.axes, trials.job.format, fails, broken_rows=find_broken_rows, **options)
 
 
 def _is_whole(value: object) -> bool:

@@ -182,14 +182,10 @@ class Trials:
         """Whether an example breaks the law, on the current tier of the oracle."""
         return self.measure(example).broken
 
-    def broken_rows(self, example: Example) -> NDArray[np.bool_] | None:
-        """Return which rows break the law; ``None`` if it does not measure row by row."""
-        ratio = reduce_to_rows(self.measure(example).ratio)
-        return None if ratio is None else ratio > 1.0
-
     def severity_of_rows(self, example: Example) -> NDArray[np.float64] | None:
-        """Return the severities of the rows; ``None`` if the law does not measure row by row."""
-        return reduce_to_rows(self.measure(example).severity)
+        """Return the severities of the rows, zero if a row holds; ``None`` if the law does not measure row by row."""
+        measurement = self.measure(example)
+        return reduce_to_rows(np.where(measurement.ratio > 1.0, measurement.severity, 0.0))
 
     def shows_each_time(self, example: Example) -> bool:
         """Whether the examples that break the law do so in every measurement."""

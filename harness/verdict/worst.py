@@ -11,7 +11,6 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
@@ -25,7 +24,7 @@ from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, find_failing_rows
 from harness.verdict.job import Job
 from harness.verdict.replay import MAX_ELEMENTS, restore_example
-from harness.verdict.shrink import minimise
+from harness.verdict.shrink import minimise, minimise_broken
 from harness.verdict.trial import Trials
 from harness.verdict.violation import (
     Cause,
@@ -151,19 +150,10 @@ class Search:
 
     def _shrink_worst(self, worst: Example) -> Example:
         """Make an example smaller and simpler while its severity remains."""
-        trials, deadline = self.trials, self.deadline
-        as_found = trials.measure(worst).most_severe * (1.0 - _SLACK)
-
-        def is_as_bad(smaller: Example) -> bool:
-            return not deadline.is_up and trials.measure(smaller).most_severe >= as_found
-
-        def find_rows_as_bad(together: Example) -> NDArray[np.bool_] | None:
-            severity = None if deadline.is_up else trials.severity_of_rows(together)
-            return None if severity is None else severity >= as_found
-
+        as_found = self.trials.measure(worst).most_severe * (1.0 - _SLACK)
         # No threshold is needed here: the smallest example shows it.
-        axes, format_ = trials.job.axes, trials.job.format
-        return minimise(worst, axes, format_, is_as_bad, exact=False, broken_rows=find_rows_as_bad)
+        options = {"exact": False, "whole": False}
+        return minimise_broken(self.trials, worst, self.deadline, lambda severity: severity >= as_found, **options)
 
     def _record_worst(self, example: Example, cause: Cause, least: float) -> "_Worst | None":
         """Measure by ball arithmetic; ``None`` if the deviation is too small or the example too large."""
@@ -203,19 +193,8 @@ class Search:
 
     def _find_smallest(self, example: Example) -> Example:
         """Make an example minimal; an infinite deviation stays infinite, a finite one finite."""
-        trials, job = self.trials, self.trials.job
-        infinite = math.isinf(trials.measure(example).most_severe)
-
-        def is_same_cause(smaller: Example) -> bool:
-            measurement = trials.measure(smaller)
-            return not self.deadline.is_up and measurement.broken and math.isinf(measurement.most_severe) == infinite
-
-        def find_rows_of_same_cause(together: Example) -> NDArray[np.bool_] | None:
-            severity = None if self.deadline.is_up else trials.severity_of_rows(together)
-            return None if severity is None else (severity > 1.0) & (np.isinf(severity) == infinite)
-
-        whole = job.law.of_whole_numbers
-        return minimise(example, job.axes, job.format, is_same_cause, whole=whole, broken_rows=find_rows_of_same_cause)
+        infinite = math.isinf(self.trials.measure(example).most_severe)
+        return minimise_broken(self.trials, example, self.deadline, lambda severity: np.isinf(severity) == infinite)
 
     def _is_large(self, example: Example) -> bool:
         read = (example[name] for name in self.trials.job.law.reads)
@@ -291,16 +270,9 @@ def find_clearer_violation(
     if job.when_broken[0] is not Status.BROKEN or barely > NEAR or not NEAR * barely <= severest < math.inf:
         return minimal
     least = min(CLEAR, severest)
-
-    def is_clear(smaller: Example) -> bool:
-        return not deadline.is_up and least <= trials.measure(smaller).most_severe < math.inf
-
-    def find_clear_rows(together: Example) -> NDArray[np.bool_] | None:
-        rows = None if deadline.is_up else trials.severity_of_rows(together)
-        return None if rows is None else (rows >= least) & np.isfinite(rows)
-
-    whole, axes = job.law.of_whole_numbers, job.axes
-    simple = minimise(failing, axes, job.format, is_clear, whole=whole, bisected=False, broken_rows=find_clear_rows)
+    simple = minimise_broken(
+        trials, failing, deadline, lambda severity: (severity >= least) & (severity < np.inf), bisected=False
+    )
     clear = measure_violation(trials, simple, draws)
     if clear is None or (minimal.event is not None and minimal.event.step != (clear.event and clear.event.step)):
         return minimal
