@@ -7,9 +7,9 @@ from samples.readme_picture import PICTURE, page, shown, words
 
 
 @pytest.fixture(scope="module")
-def today(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def today(python: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Check and survey the textbook softmax, and return the page of its report."""
-    return page(tmp_path_factory.mktemp("picture") / "work")
+    return page(tmp_path_factory.mktemp("picture") / "work", python)
 
 
 def test_the_picture_has_the_words_of_the_page(today: Path) -> None:

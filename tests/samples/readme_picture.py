@@ -9,6 +9,7 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,9 +28,9 @@ _LEFT_OUT = re.compile(r"<(details|script|style|svg|title)\b.*?</\1>", re.DOTALL
 """Parts of the first screen that depend on the machine, and drawings."""
 
 
-def page(work: Path) -> Path:
+def page(work: Path, python: str = sys.executable) -> Path:
     """Return the report of the example of the site, made in a folder."""
-    return reported_example(work).path / "report" / "report.html"
+    return reported_example(work, python).path / "report" / "report.html"
 
 
 def words(page: Path) -> str:

@@ -16,13 +16,14 @@ from website.source import write_sources
 SITE = Path(__file__).parents[2] / ".harness" / "site"
 
 
-def build(site: Path, *, runs: bool) -> int:
-    """Build the site into a folder; return the exit code."""
+def build(site: Path, *settings: str, runs: bool) -> int:
+    """Build the site into a folder, with other settings if they are given; return the exit code."""
     source, html = site / "source", site / "html"
     started = time.perf_counter()
     write_sources(source, runs=runs)
     written = time.perf_counter()
     options = ["-W", "--keep-going", "-q", "-E", "-d", f"{site / 'doctrees'}"]
+    options += [word for setting in settings for word in ("-D", setting)]
     code = sphinx(["-b", "html", *options, f"{source}", f"{html}"])
     found = checked(html)
     for line in [*found.dead, *found.external]:

@@ -52,13 +52,13 @@ def write_example(source: Path, work: Path) -> None:
     (source / PAGE).write_text("\n".join(parts), encoding="utf-8")
 
 
-def reported_example(work: Path) -> RunFolder:
+def reported_example(work: Path, python: str = sys.executable) -> RunFolder:
     """Run the commands in a folder, which is emptied, and return the run with its report."""
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     (work / "homework.py").write_text(HOMEWORK, encoding="utf-8")
     for command in COMMANDS:
-        done = subprocess.run([sys.executable, "-m", "harness", *command.split()], cwd=work, check=False)
+        done = subprocess.run([python, "-m", "harness", *command.split()], cwd=work, check=False)
         # 1 says that the softmax has a defect.
         if done.returncode not in {0, 1}:
             raise RuntimeError(f"`harness {command}` ended with exit code {done.returncode}")
