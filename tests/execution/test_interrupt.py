@@ -283,7 +283,7 @@ def softmax(logits):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: signal.Signals) -> None:
+def test_a_command_in_the_background_is_ended_in_order(workplace: Path, python: str, number: signal.Signals) -> None:
     """The run has the finished results, and the output states that more is planned.
 
     The exit code tells which signal ended the command.
@@ -291,7 +291,7 @@ def test_a_command_in_the_background_is_ended_in_order(workplace: Path, number: 
     (workplace / "sleepy.py").write_text(SLEEPY, encoding="utf-8")
     words = ["check", "sleepy.py:softmax", "--contract", "softmax", "--law", "rows_sum_to_one", "--run", "it"]
     words += ["--dtypes", "float32,float16", "--jobs", "1"]
-    command = [*IN_THE_BACKGROUND, sys.executable, "-c", "from harness.cli import main; main()", *words]
+    command = [*IN_THE_BACKGROUND, python, "-c", "from harness.cli import main; main()", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         until = time.monotonic() + 60.0
         while not (workplace / "asleep").exists() and time.monotonic() < until:

@@ -84,7 +84,11 @@ def judged(python: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t
     folder = tmp_path_factory.mktemp("judged")
     (folder / "own.py").write_text(CODE, encoding="utf-8")
     documents = [
-        {"module": module, "name": kind, "facts": {"target": f"own.py:{name.split()[0]}", "dtypes": ["float32"], **facts}}
+        {
+            "module": module,
+            "name": kind,
+            "facts": {"target": f"own.py:{name.split()[0]}", "dtypes": ["float32"], **facts},
+        }
         for name, (module, kind, facts) in PLANS.items()
     ]
     words = [sys.executable, "-P", "-c", JUDGE, json.dumps(documents), python]

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -118,13 +117,13 @@ def shards(folder: Path) -> dict[str, float]:
     return {str(file.name): file.stat().st_mtime_ns for file in folder.glob("*/*.json")}
 
 
-def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, small_spaces: None) -> None:
+def test_a_run_that_is_killed_goes_on_with_the_same_result(workplace: Path, python: str, small_spaces: None) -> None:
     """Another process is killed between two shards or within one."""
     (workplace / "slow.py").write_text(SOFTMAX, encoding="utf-8")
     code = SMALL.format(tests=str(Path(__file__).parents[1]))
     folder = workplace / "shards"
     paused = {**os.environ, "PAUSE_S": "0.1"}
-    with subprocess.Popen([sys.executable, "-c", code], cwd=workplace, env=paused) as running:
+    with subprocess.Popen([python, "-c", code], cwd=workplace, env=paused) as running:
         deadline = time.monotonic() + 60.0
         while len(shards(folder)) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -177,10 +176,10 @@ def test_an_interrupted_command_says_so_and_goes_on(harness: Command, monkeypatc
     assert len(RunFolder(RUNS / "it").read(Proof)) == 4
 
 
-def test_a_signal_to_the_command_ends_it_in_order(workplace: Path) -> None:
+def test_a_signal_to_the_command_ends_it_in_order(workplace: Path, python: str) -> None:
     """Ctrl-C while two processes work gives exit code 130, no traceback, and keeps all finished shards."""
     (workplace / "mine.py").write_text(SOFTPLUS, encoding="utf-8")
-    words = [sys.executable, "-c", "from harness.cli import main; main()", "prove", "mine.py:softplus"]
+    words = [python, "-c", "from harness.cli import main; main()", "prove", "mine.py:softplus"]
     words += ["--contract", "softplus", "--jobs", "2", "--run", "it"]
     folder = workplace / RUNS / "it" / "shards"
     with subprocess.Popen(

@@ -128,7 +128,7 @@ with socket.socket(socket.AF_UNIX) as line:
         os.close(number)  # whoever reads them waits for the end of the other process only
     answers = line.makefile()
     forked = int(answers.readline())
-    for number in set(forwarded).difference(ignored):
+    for number in forwarded:  # also one that is ignored here, because the command may listen to it
         signal.signal(number, lambda number, _: os.kill(forked, number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, forwarded)
     code = int(answers.readline())
