@@ -54,7 +54,7 @@ def _deviations_and_root(x: Array, eps: float) -> tuple[DoubleDouble, DoubleDoub
     factor = moments.scale(x, eps)
     deviation = moments.deviations(x * factor)
     square = dd.total(deviation * deviation, keepdims=True) / float(x.shape[-1])
-    return deviation, moments.root(square + moments.scaled_eps(eps, factor)), factor
+    return deviation, dd.root(square + moments.scaled_eps(eps, factor)), factor
 
 
 def _value_screen(_: dd.Elementary, x: Array, eps: float) -> DoubleDouble:

@@ -32,7 +32,6 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import moments, normalization, usual_laws
 from harness.contracts.building_blocks.definition import Definition
-from harness.contracts.building_blocks.moments import root
 from harness.floats import Array, DoubleDouble, Format, Measurement
 from harness.floats import double_double as dd
 from harness.laws import AnyNumber, Axes, Contract, Subject, law
@@ -47,7 +46,7 @@ def _root_screen(x: Array, eps: float, floor: float, norm_floor: float) -> tuple
     factor = moments.scale(x, eps)
     scaled = x * factor
     square = dd.total(dd.two_product(scaled, scaled), keepdims=True) / float(x.shape[-1])
-    mean_square = root(square + moments.scaled_eps(eps, factor)) * (1.0 / factor)
+    mean_square = dd.root(square + moments.scaled_eps(eps, factor)) * (1.0 / factor)
     least = _least(x, floor, norm_floor)
     above_floor = ~(mean_square.hi < least.hi)
     return dd.select(above_floor, mean_square, least), above_floor
@@ -55,7 +54,7 @@ def _root_screen(x: Array, eps: float, floor: float, norm_floor: float) -> tuple
 
 def _least(x: Array, floor: float, norm_floor: float) -> DoubleDouble:
     """The floor of the divisor from both conventions."""
-    of_norm = dd.lift(np.asarray(norm_floor)) / root(dd.lift(np.asarray(float(x.shape[-1]))))
+    of_norm = dd.lift(np.asarray(norm_floor)) / dd.root(dd.lift(np.asarray(float(x.shape[-1]))))
     return of_norm if of_norm.hi > floor else dd.lift(np.asarray(floor))
 
 

@@ -195,6 +195,15 @@ def divide(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
         return _replace_non_finite(hi, lo, quotient)
 
 
+def root(x: DoubleDouble) -> DoubleDouble:
+    """Square root by one Newton step; relative error of about ``2^-104``."""
+    start = np.sqrt(x.hi)
+    rest = x - two_product(start, start)
+    usable = (start > 0.0) & np.isfinite(start)
+    step = np.where(usable, rest.hi / np.where(usable, 2.0 * start, 1.0), 0.0)
+    return two_sum(start, step)
+
+
 def select(condition: Any, x: Any, y: Any) -> DoubleDouble:
     """``x`` where the condition holds, ``y`` elsewhere."""
     x, y = lift(x), lift(y)

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from operator import methodcaller
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -263,30 +262,6 @@ def _split_balls(values: NDArray[np.object_]) -> DoubleDouble:
         for middle, value in zip(middles, nearest, strict=True)
     ]
     return DoubleDouble(np.reshape(nearest, values.shape), np.reshape(rest, values.shape))
-
-
-def elementwise(name: str) -> Callable[[Any], NDArray[np.object_]]:
-    """Return an ``arb`` method as a function on object arrays: ``elementwise("exp")``.
-
-    Parameters
-    ----------
-    name
-        Name of a method of ``arb`` without arguments, such as ``exp`` or ``lgamma``.
-
-    Returns
-    -------
-    callable
-        A function of an object array of balls; the result has the same shape.
-    """
-    function = np.frompyfunc(methodcaller(name), 1, 1)
-
-    def apply(values: Any) -> NDArray[np.object_]:
-        return np.asarray(function(np.asarray(values, dtype=object)), dtype=object)
-
-    return apply
-
-
-exp, log = elementwise("exp"), elementwise("log")
 
 
 exact_sum = Oracle(lambda _, terms: dd.total(dd.lift(terms)), lambda terms: np.asarray(terms.sum(-1), dtype=object))

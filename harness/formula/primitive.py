@@ -87,15 +87,6 @@ def _sigmoid(x: Array) -> Array:
 # Double-double
 
 
-def _root(x: DoubleDouble) -> DoubleDouble:
-    """Square root by one Newton step; relative error of about ``2^-104``."""
-    start = np.sqrt(x.hi)
-    rest = x - dd.two_product(start, start)
-    usable = (start > 0.0) & np.isfinite(start)
-    step = np.where(usable, rest.hi / np.where(usable, 2.0 * start, 1.0), 0.0)
-    return dd.two_sum(start, step)
-
-
 def _expm1(x: DoubleDouble) -> DoubleDouble:
     small = np.abs(x.hi) < 0.34
     near = dd._expm1_reduced(dd.select(small, x, 0.0))
@@ -191,7 +182,7 @@ PRIMITIVES: Mapping[str, Primitive] = {
                        pair=dd.log1p, portable=portable.log1p, lowest=-1.0, shrinks=lambda a: (a == 1.0) | np.isinf(a)),
     "expm1": Primitive(np.expm1, arb.expm1, lambda a, v, e: _grow_exponential(a, v + 1.0, e), lambda _, y: y + 1,
                        lambda a, _: exp(a), pair=_expm1, portable=lambda x: _expm1(lift(x)).hi),
-    "sqrt": Primitive(np.sqrt, _sqrt_ball, _grow_root, lambda _, y: 1 / (2 * y), pair=_root,
+    "sqrt": Primitive(np.sqrt, _sqrt_ball, _grow_root, lambda _, y: 1 / (2 * y), pair=dd.root,
                       underflows=_never, is_basic=True, lowest=0.0, shrinks=np.isinf),
     "erf": Primitive(_torch(torch.special.erf), arb.erf, _grow_erf, lambda a, _: _bell(a)),
     "erfc": Primitive(_torch(torch.special.erfc), arb.erfc, _grow_erf, lambda a, _: -_bell(a), underflows=np.isfinite),

@@ -41,10 +41,10 @@ IMA J. Numer. Anal. 41(4), 2311-2330: the algorithms with shifting. The constant
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from harness.contracts.building_blocks.definition import Definition
+from harness.contracts.building_blocks.usual_laws import replace_exact_rows
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
 from harness.floats import double_double as dd
 from harness.laws.strategies import Shape
@@ -236,11 +236,7 @@ def compare_near(actual: Tensor, expected: DoubleDouble, absolute: Array, format
 
 def exact_shift(logits: Tensor) -> Tensor:
     """Return ``x - max(x)`` for rows where it is exact in the format, and ``x`` for other rows."""
-    x = to_array(logits)
-    gap = gaps(x)
-    shifted = torch.from_numpy(gap.hi).to(logits.dtype)
-    is_exact = ((to_array(shifted) == gap.hi) & (gap.lo == 0.0)).all(-1, keepdims=True)
-    return torch.where(torch.from_numpy(is_exact), shifted, logits)
+    return replace_exact_rows(logits, gaps(to_array(logits)))
 
 
 def normalised(rng: np.random.Generator, shape: Shape, magnitude: Array, _: Format) -> Array:

@@ -15,11 +15,11 @@ Dive into Deep Learning (2023), sections 3.1 and 4.1. N. J. Higham (2002), chapt
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from flint import arb
 
 from harness.contracts.building_blocks.exponential_sums import backward_amplified
 from harness.floats import Array, DoubleDouble, Format, Oracle, to_arb, to_array
 from harness.floats import double_double as dd
-from harness.floats.oracle import exp
 from harness.laws import CaseError
 
 TrainingKind = Literal["linear", "softmax"]
@@ -27,6 +27,8 @@ TrainingKind = Literal["linear", "softmax"]
 
 FLOATS = ("float64", "float32")
 """Dtypes for training; 16 bits are too few for small steps."""
+
+_exp_balls = np.frompyfunc(arb.exp, 1, 1)
 
 SOURCE = "Dive into Deep Learning (2023), sections 3.1 and 4.1"
 
@@ -86,7 +88,7 @@ def _exact(X: Any, y: Any, weight: Any, bias: Any, plan: TrainingPlan) -> Any:
             slope = (scores - np.reshape(targets, (-1, 1))) * 2 * plan.factor
         else:
             labels = np.array([float(label) for label in targets])
-            exponentials = exp(scores - scores.max(-1, keepdims=True))
+            exponentials = _exp_balls(scores - scores.max(-1, keepdims=True))
             slope = exponentials / exponentials.sum(-1, keepdims=True) - to_arb(_one_hot(labels, len(weight)))
         rate = to_arb(plan.lr)[()] / len(batch)
         W, b = W - slope.T @ rows * rate, b - slope.sum(0) * rate

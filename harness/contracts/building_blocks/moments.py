@@ -205,10 +205,7 @@ many_features = many_rows({"x": Axes(("n", "d"))})
 
 def exact_shift(x: Tensor) -> Tensor:
     """Return ``x - x_0`` for rows where it is exact in the format, and ``x`` for other rows."""
-    gap = gaps(to_array(x))
-    shifted = torch.from_numpy(gap.hi).to(x.dtype)
-    is_exact = ((to_array(shifted) == gap.hi) & (gap.lo == 0.0)).all(-1, keepdims=True)
-    return torch.where(torch.from_numpy(is_exact), shifted, x)
+    return usual_laws.replace_exact_rows(x, gaps(to_array(x)))
 
 
 # Exact values
@@ -223,15 +220,6 @@ def deviations(x: Array) -> DoubleDouble:
     """``x - mean(x)``, computed from exact gaps so that a common offset costs no digits."""
     gap = gaps(x)
     return gap - dd.total(gap, keepdims=True) / float(x.shape[-1])
-
-
-def root(x: DoubleDouble) -> DoubleDouble:
-    """Square root of a non-negative number: one Newton step from the root of the high part."""
-    start = np.sqrt(x.hi)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        refined = dd.lift(start) + (x - dd.two_product(start, start)) / (2.0 * start)
-    exact = np.isinf(start) | (start == 0.0)
-    return dd.select(exact, start, refined)
 
 
 def quotient(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, lift, to_array
@@ -24,6 +25,13 @@ AbsoluteComparison = Callable[[Any, Any, Array, Format], Measurement]
 def within(actual: Tensor | Array, expected: DoubleDouble | Array, error: Array, format_: Format) -> Measurement:
     """Measure in ulp of the exact value, within an absolute error."""
     return compare(actual, expected, convert_to_ulp(error, lift(expected), format_), format_)
+
+
+def replace_exact_rows(x: Tensor, exact: DoubleDouble) -> Tensor:
+    """Return the exact values in rows where the format of ``x`` has them all, and ``x`` in other rows."""
+    rounded = torch.from_numpy(exact.hi).to(x.dtype)
+    is_exact = ((to_array(rounded) == exact.hi) & (exact.lo == 0.0)).all(-1, keepdims=True)
+    return torch.where(torch.from_numpy(is_exact), rounded, x)
 
 
 @dataclass(frozen=True)
