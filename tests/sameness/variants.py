@@ -107,8 +107,9 @@ def different_seed_python(x):
 
 
 def different_seed_order_of_a_set(x):
-    for name in {"scale", "shift", "square", "halve"}:
-        x = x + 1.0 if name == "shift" else x * {"scale": 3.0, "square": x, "halve": 0.5}[name]  # here
+    # Twelve names have the same order under two hash seeds once in many millions of runs.
+    for name in {f"digit {digit}" for digit in "0123456789ab"}:
+        x = 2.0 * x + int(name[-1], 16)  # here
     return x
 
 
