@@ -15,7 +15,7 @@ _CONFLICT = "The conflict is caused by:\n"
 
 
 def find_interpreter(wanted: str) -> str:
-    """Return the Python interpreter at a path, or the one of an environment in which pip installs a release of torch.
+    """Return a Python interpreter: the one at a path, or one with a release of torch, which pip installs.
 
     Raises
     ------

@@ -113,8 +113,8 @@ def evaluate(roots: Sequence[Sequence[Node]], environment: Mapping[str, Any], sh
     """Return the common value of several graphs; for each row, the first graph that has a known value supplies it.
 
     Each graph is a list of nodes that ends with the root. Inputs are exact balls or booleans, with rows along the first
-    axis. Results are known in the sense of :func:`is_known`, or NaN if no graph gives a value. The precision rises from
-    that of the context, and only for rows that are neither known nor undefined.
+    axis. Results are known in the sense of :func:`is_known`, or NaN if no graph gives a value. It begins with the
+    precision of the context, and raises it for rows that are neither known nor undefined.
     """
     precisions = [bits for bits in PRECISIONS if bits >= ctx.prec] or [ctx.prec]
     result = np.full(shape, UNKNOWN, dtype=object)

@@ -44,7 +44,7 @@ def _tangent(node: Node, values: Mapping[Node, Any], changes: list[Tangent]) -> 
 
 @cache
 def _order_slope(operation: str) -> list[Node]:
-    """Return the nodes of the derivative of an operation of one argument."""
+    """Return the derivative of an elementary function as a list of nodes."""
     return order(ACCURATE[operation](node("input", value="argument"), node("input", value="value")))
 
 

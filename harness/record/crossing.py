@@ -1,9 +1,10 @@
 """The batch size from which an accelerator is faster than the CPU, from step times at a few batch sizes.
 
-Between measured sizes, a time is at most that of the chord, and at least that of the neighboring chords when they are
-extended: it does not fall with the batch size, and it is convex, because a step takes the longest of a constant time
-for its launches and of times in proportion to the batch. The interval of a crossing contains every crossing of two
-times within these limits and within the intervals of their medians, and is wide where few sizes were measured.
+The time of a step is assumed to rise with the batch size and to be convex, because a step takes the longest of a
+constant time for its launches and of times in proportion to the batch. Between two measured sizes, it therefore lies
+below the line through their times and above the lines through the two times to the left and the two to the right. The
+interval of a crossing contains every crossing within these limits and within the intervals of the medians, and is wide
+where few sizes were measured.
 """
 
 import math
@@ -29,10 +30,10 @@ Times = Mapping[int, Estimate]
 
 
 class Crossing(NamedTuple):
-    """The batch size from which one of two times is shorter for good, its interval, and the measured sizes.
+    """The batch size above which a time is shorter than another one, with its interval and the measured sizes.
 
-    A point at ``first`` means that it is shorter at all measured sizes, and one of infinity that it never is. Ends are
-    NaN if too few rounds were measured.
+    The point is ``first`` if the time is shorter at all measured sizes, and infinity if it is shorter at none. The ends
+    of the interval are NaN if too few rounds were measured.
     """
 
     point: float
@@ -43,7 +44,7 @@ class Crossing(NamedTuple):
 
 
 def find_crossing(slow: Times, fast: Times) -> Crossing | None:
-    """Return the batch size from which ``fast`` is the shorter time; ``None`` for less than two common sizes."""
+    """Return the batch size from which ``fast`` is the shorter time; ``None`` for fewer than two common sizes."""
     import numpy as np
 
     if len(sizes := sorted(slow.keys() & fast.keys())) < 2:

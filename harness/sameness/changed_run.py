@@ -50,7 +50,7 @@ def record_changed(side: Side, change: Change, shapes: list[list[int]]) -> Pair:
 
 
 def _record_apart(side: Side, run: Callable[[Side, Recording, str], None], value: str) -> Pair:
-    """Record both sides without the change, and replace the results of one by the results of a run with it."""
+    """Record two sides without the change; a changed run then replaces the results of the second."""
     pair = side.record(), side.open_again().record()
     run(side.open_again(), pair[1], value)
     return pair

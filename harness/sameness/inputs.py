@@ -27,7 +27,7 @@ def choose_inputs(sides: Sequence[Side], shapes: Sequence[Sequence[int]]) -> tup
 
 
 def _find_contract(cases: Sequence[Case]) -> str:
-    """Return the contract of both, which the names of one or both decide."""
+    """Return the one contract to which the names of the functions belong."""
     names = set()
     for case in cases:
         with suppress(UsageError):

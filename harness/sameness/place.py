@@ -20,7 +20,7 @@ CHANGED = 1e-5
 def find_places(first: Recording, second: Recording) -> list[str]:
     """Return, for each recording, its first operation whose result the other one does not have, if there is one.
 
-    Of one that computes rows of the other's results, it is the first whose result has another row.
+    If the second recording computes only rows, its first operation with a row that the other one does not have counts.
     """
     if first.trace or second.trace:
         return find_changed(first, second)

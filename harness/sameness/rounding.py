@@ -76,7 +76,7 @@ class ResultReplay(Replay):
 def measure(recording: Recording) -> Mapping[str, Measured]:
     """Return the results of a recording with their exact values and sampled errors.
 
-    Results of another run than the recorded one count as exact, with a larger error.
+    Results of a second run count as exact, with a larger error.
     """
     if recording.measured is not None:
         return recording.measured
