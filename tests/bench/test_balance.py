@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import samples.balance
 import samples.benchmarks
 import samples.run
 import torch
@@ -247,7 +246,7 @@ def test_a_users_loader_is_compared_with_a_step_of_the_harness(suite: Any, tmp_p
 def run(tmp_path: Path) -> RunFolder:
     """Return a run with made-up benchmarks of balance."""
     folder = RunFolder(tmp_path)
-    samples.benchmarks.write_suite(folder, "balance", samples.balance.balance_entries())
+    samples.benchmarks.write_suite(folder, "balance", samples.benchmarks.balance_entries())
     return folder
 
 
@@ -268,7 +267,7 @@ def loops(entries: list[dict[str, Any]]) -> list[BalanceRecord]:
 
 def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) -> None:
     """It also names the cheapest configuration that keeps ahead."""
-    table = balance_table(loops(samples.balance.balance_entries()))
+    table = balance_table(loops(samples.benchmarks.balance_entries()))
     verdicts = {row[0]: row[3] for row in table.rows}
     assert verdicts["fashion_mnist.concise.torchvision"] == "starves the step by 23.0×"
     assert verdicts["fashion_mnist.scratch.slices"] == "loading keeps ahead"
@@ -284,7 +283,7 @@ def test_the_table_says_by_how_much_a_loader_starves_the_step(run: RunFolder) ->
 
 def test_a_run_from_before_the_loop_was_timed_is_read(tmp_path: Path) -> None:
     """The frame lacks only the times of the loop, and the table has no column for them."""
-    entries = samples.balance.balance_entries()
+    entries = samples.benchmarks.balance_entries()
     for entry in entries:
         del entry["extra_info"]["loop_s"]
     folder = RunFolder(tmp_path)
@@ -305,7 +304,7 @@ def test_the_figure_says_at_which_batch_size_a_loader_starves_the_step(run: RunF
 
 def test_a_loader_that_is_quicker_than_the_step_makes_it_wait_all_the_same() -> None:
     """Without workers it loads while the step waits. The text states no factor below 1."""
-    loop = loops(samples.balance.balance_entries())[0].model_copy(update={"load_to_step": 0.4})
+    loop = loops(samples.benchmarks.balance_entries())[0].model_copy(update={"load_to_step": 0.4})
     table = balance_table([loop])
     assert table.rows[0][3] == "the step waits"
     assert "No configuration keeps ahead." in table.caption
@@ -319,10 +318,10 @@ def _printed(printer: Callable[[Console, Any], None], entries: list[dict[str, An
 
 def test_the_terminal_says_the_verdict_on_each_loader_and_the_cheapest_that_keeps_ahead() -> None:
     """The report has the same verdicts."""
-    printed = " ".join(_printed(print_balance, samples.balance.balance_entries()).split())
+    printed = " ".join(_printed(print_balance, samples.benchmarks.balance_entries()).split())
     assert "starves" in printed
     assert "23.0×" in printed
     assert "decided" in printed
     assert "keeps ahead is fashion_mnist.scratch.slices at batch 256 with no workers: the loop waits 13.8 %" in printed
-    starving = _printed(print_balance, samples.balance.balance_entries()[:2])
+    starving = _printed(print_balance, samples.benchmarks.balance_entries()[:2])
     assert "No configuration keeps ahead" in starving

@@ -60,8 +60,8 @@ def test_a_wide_screen_gets_a_list_where_words_would_be_torn() -> None:
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_nothing_of_a_suite_is_wider_than_the_screen(suite: str, width: int) -> None:
     """No name is split: each case is whole on some line."""
-    entries = {"steps": samples.benchmarks.step_entries, "vectorization": samples.benchmarks.vectorization_entries}
-    document = {"benchmarks": entries[suite](), "harness": {"skipped": []}}
+    entries = {"steps": samples.benchmarks.step_entries(), "vectorization": samples.benchmarks.vectorization_entries()}
+    document = {"benchmarks": entries[suite], "harness": {"skipped": []}}
     stream = StringIO()
     print_results(Console(file=stream, width=width, highlight=False, soft_wrap=True), suite, document)  # like a pipe
     rows = [line for line in stream.getvalue().splitlines() if "┃" in line or "│" in line]

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import samples.audit
 import samples.run
-import samples.survey
 import torch
 from matplotlib.figure import Figure
 
@@ -34,7 +33,7 @@ from harness.wording import audit_html
 def found() -> Discoveries:
     """Return a survey."""
     found = Discoveries()
-    known = (samples.survey.breakings(), samples.survey.worst(), samples.survey.profiles(), samples.survey.traces())
+    known = (samples.run.breakings(), samples.run.worst(), samples.run.profiles(), samples.run.traces())
     found.add([record for records in known for record in records])
     return found
 
@@ -53,7 +52,7 @@ def test_a_survey_is_a_card_with_the_figure_that_moves(found: Discoveries) -> No
 def test_the_name_of_a_case_is_escaped_in_the_card() -> None:
     """The name of a case is escaped in the frame and in its title."""
     evil, found = '"><script>alert(1)</script>', Discoveries()
-    found.add([breaking.model_copy(update={"case": evil}) for breaking in samples.survey.breakings()])
+    found.add([breaking.model_copy(update={"case": evil}) for breaking in samples.run.breakings()])
     card = found._repr_html_()
     assert "<script>alert" not in card
     assert "<script>alert" not in html.unescape(re.findall('srcdoc="([^"]*)"', card)[0])

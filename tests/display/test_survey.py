@@ -3,7 +3,7 @@
 import io
 
 import pytest
-import samples.survey
+import samples.run
 from rich.console import Console
 
 from harness.command import options
@@ -14,14 +14,14 @@ from harness.surveyor.display import print_survey
 
 def breakings(*, single: bool) -> list[Breaking]:
     """Return the breaking points of a survey, or only those of its first function."""
-    known = samples.survey.breakings()
+    known = samples.run.breakings()
     return [breaking for breaking in known if not single or breaking.case == known[0].case]
 
 
 def printed(width: int, *, single: bool) -> list[str]:
     """Return the lines of a survey on a screen of some columns."""
     stream, found = io.StringIO(), Discoveries()
-    found.add([*breakings(single=single), *samples.survey.worst(), *samples.survey.accumulators()])
+    found.add([*breakings(single=single), *samples.run.worst(), *samples.run.accumulators()])
     console = Console(file=stream, width=width, soft_wrap=True, highlight=False)
     print_survey(console, found, single=single)
     return stream.getvalue().splitlines()
@@ -52,7 +52,7 @@ def test_a_narrow_screen_gets_a_list_and_a_wide_one_a_table() -> None:
 )
 def test_two_searches_that_end_at_the_same_numbers_are_one_row(width: int, row: str) -> None:
     """A result with a different share of the bound has a separate row with this share."""
-    known = next(record for record in samples.survey.worst() if record.dtype == "float32")
+    known = next(record for record in samples.run.worst() if record.dtype == "float32")
     again = known.model_copy(update={"objective": "ratio"})
     lines = worst_lines([known, again], width)
     assert sum("float32" in line for line in lines) == 1

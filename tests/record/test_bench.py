@@ -5,7 +5,6 @@ import statistics
 from typing import Any
 
 import pytest
-import samples.balance
 import samples.benchmarks
 
 from harness.bench.run import SUITES
@@ -19,7 +18,7 @@ ENTRIES = {
     "steps": samples.benchmarks.step_entries(("cpu", "cuda")),
     "agreement": samples.benchmarks.agreement_entries(),
     "loaders": samples.benchmarks.loader_entries(),
-    "balance": samples.balance.balance_entries(),
+    "balance": samples.benchmarks.balance_entries(),
     "operations": samples.benchmarks.operation_entries(),
     "vectorization": samples.benchmarks.vectorization_entries(),
 }
@@ -60,7 +59,7 @@ def test_a_row_has_its_record_and_statistics_by_column() -> None:
 
 def test_a_row_has_the_median_of_a_series() -> None:
     """The value of an empty series is unknown."""
-    loader, older = read("loaders", [ENTRIES["loaders"][0], samples.benchmarks.loader_entries(limit=False)[0]])
+    loader, older = read("loaders", [ENTRIES["loaders"][0], samples.benchmarks.old_loader_entry()])
     assert loader.row()["cpu_us"] == statistics.median(loader.record.cpu_us)
     assert loader.row()["rounds_s"] == statistics.median(loader.stats.rounds_s)
     assert older.row()["limit_wall_us"] is None
@@ -79,7 +78,7 @@ def test_rates_and_ratios_are_computed_within_slices_and_rounds() -> None:
 
 def test_missing_fields_of_an_older_run_are_unknown_and_extra_fields_ignored() -> None:
     """An old loader record without limits is readable."""
-    entry = samples.benchmarks.loader_entries(limit=False)[0]
+    entry = samples.benchmarks.old_loader_entry()
     entry["extra_info"]["colour"] = "green"
     entry["stats"]["data"] = None
     (loader,) = read("loaders", [entry])

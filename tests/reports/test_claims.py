@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import samples.benchmarks
 import samples.run
-import samples.survey
 from samples.report import Report, reported, run_of
 
 from harness.record import Breaking, RayTrace, RunFolder, Stage, Status
@@ -22,7 +21,7 @@ from harness.reports.template import templates
 def found(**changes: Any) -> Breaking:
     """Return an undeclared breaking point of a softmax as defined."""
     details = {"declared": False, "expected_break": False, "form": None} | changes
-    return samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **details)
+    return samples.run.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **details)
 
 
 CAUSES = [
@@ -141,7 +140,7 @@ def test_the_page_shows_the_result_as_the_title(report: Report) -> None:
 
 def test_the_moving_figure_names_a_clamp() -> None:
     """A finite wrong answer after a clamp is the fault of the clamp."""
-    trace = next(trace for trace in samples.survey.traces() if trace.breaks_at is not None)
+    trace = next(trace for trace in samples.run.traces() if trace.breaks_at is not None)
     calls = tuple(
         call.model_copy(update={"actual": tuple(2.0 for _ in call.actual), "stages": (CLAMP,)})
         for call in trace.stations

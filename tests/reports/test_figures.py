@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 import samples.benchmarks
 import samples.run
-import samples.survey
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, to_hex
@@ -244,8 +243,8 @@ def test_a_png_holds_the_pixels_it_was_given(palette: tuple[bytes, bytes] | None
 def surveyed(path: Path) -> RunFolder:
     """Write a survey."""
     run = RunFolder(path)
-    run.write(Breaking, samples.survey.breakings())
-    run.write(Profile, samples.survey.profiles())
+    run.write(Breaking, samples.run.breakings())
+    run.write(Profile, samples.run.profiles())
     return run
 
 

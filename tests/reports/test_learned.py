@@ -32,7 +32,7 @@ def test_the_fit_has_a_panel_for_each_input_with_the_learned_slope(tmp_path: Pat
 def test_weights_are_images_in_which_zero_is_the_paper() -> None:
     """Each sign has a color, which is more opaque for larger weights. The caption states the largest weight."""
     grid = weight_grid(samples.run.weights(), None)
-    assert [tile.label for tile in grid.tiles] == [*samples.run.CLASSES]
+    assert [tile.label for tile in grid.tiles] == [*samples.run.confusions()[0].labels]
     file = base64.b64decode(grid.tiles[0].address.partition(",")[2])
     opaque = file[file.index(b"tRNS") + 4 :][: 2 * STEPS + 1]
     assert (opaque[0], opaque[STEPS], opaque[-1]) == (255, 0, 255)
@@ -71,7 +71,7 @@ def test_all_contracts_are_seen_at_a_glance() -> None:
         (DATA, {"inputs": (*DATA.inputs[1:], (0.0,))}),
         (samples.run.weights()[0], {"width": 27}),
         (samples.run.weights()[0], {"levels": "no base64"}),
-        (samples.run.confusions()[0], {"labels": samples.run.CLASSES[1:]}),
+        (samples.run.confusions()[0], {"labels": samples.run.confusions()[0].labels[1:]}),
     ],
 )
 def test_an_inconsistent_record_is_refused(

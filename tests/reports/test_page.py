@@ -13,10 +13,8 @@ from typing import Any
 import cloudpickle
 import pandas as pd
 import pytest
-import samples.balance
 import samples.benchmarks
 import samples.run
-import samples.survey
 from samples.report import Report, reported, run_of
 
 from harness.error import UsageError
@@ -262,7 +260,7 @@ def test_the_first_screen_explains_the_words_that_it_uses(
         *(word in words for word in ("expected failure:", "lost digits:")),
         False,
     ]
-    bare.write(Breaking, samples.survey.breakings())
+    bare.write(Breaking, samples.run.breakings())
     assert "ray: a family of inputs" in written(bare)[0].partition("<dt>Terms</dt>")[2].partition("</dd>")[0]
 
 
@@ -274,12 +272,12 @@ RECORDS: dict[str, Callable[[], list[Any]]] = {
     "weights": samples.run.weights,
     "confusions": samples.run.confusions,
     "images": samples.run.images,
-    "survey": samples.survey.breakings,
+    "survey": samples.run.breakings,
 }
 SUITES: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "steps": samples.benchmarks.step_entries,
     "loaders": samples.benchmarks.loader_entries,
-    "balance": samples.balance.balance_entries,
+    "balance": samples.benchmarks.balance_entries,
     "vectorization": samples.benchmarks.vectorization_entries,
 }
 

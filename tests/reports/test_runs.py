@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import samples.benchmarks
 import samples.run
-import samples.survey
 
 from harness.record import Breaking, RunFolder, Status, Verdict
 from harness.reports import page as pages
@@ -78,7 +77,7 @@ def test_a_breaking_point_moves_inwards_or_outwards(
     tmp_path: Path, was: float | None, now: float | None, change: Change
 ) -> None:
     """A new breaking point counts as moved inwards."""
-    point = samples.survey.breakings()[0]
+    point = samples.run.breakings()[0]
     before, after = (run_of(tmp_path / name, "2026-01-01T00:00:00Z") for name in ("before", "after"))
     before.write(Breaking, [point.model_copy(update={"value": was})])
     after.write(Breaking, [point.model_copy(update={"value": now})])

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import samples.benchmarks
 import samples.run
-import samples.survey
 from samples.report import reported
 
 from harness.record import Breaking, RunFolder, Status, Verdict
@@ -16,7 +15,7 @@ from harness.wording.table.survey import breaking_table, worst_table
 
 def test_breaking_points_stand_in_a_column_for_each_dtype() -> None:
     """Each number is the shortest decimal, next to the closed form and the result."""
-    (row,) = breaking_table(samples.survey.breakings()).rows
+    (row,) = breaking_table(samples.run.breakings()).rows
     numbers = ("709.7827128933841", "88.72283935546875", "89", "11.09375")
     assert row[:3] == ("softmax_regression.scratch.softmax", "value", "spike: (t, 0, ..., 0)")
     assert row[3:] == (*numbers, "ln(max + ulp/2)", "nan, expected 1")
@@ -26,15 +25,15 @@ def test_a_form_that_disagrees_is_shown_with_its_dtype() -> None:
     """It is shown even if nothing breaks."""
     case = ("softmax_regression.scratch.softmax", "softmax")
     wrong: dict[str, Any] = {"agrees": False, "form": "p ln 2"}
-    broken = samples.survey.breaking(*case, "float32", **wrong)
-    (row,) = breaking_table([broken, samples.survey.breaking(*case, "float64", **wrong, value=None, actual=None)]).rows
+    broken = samples.run.breaking(*case, "float32", **wrong)
+    (row,) = breaking_table([broken, samples.run.breaking(*case, "float64", **wrong, value=None, actual=None)]).rows
     assert row[5] == "p ln 2 DISAGREES in float32; p ln 2 DISAGREES in float64"
     assert row[3:5] == ("–", "88.72283935546875")
 
 
 def test_a_point_that_is_only_the_first_found_has_an_asterisk(bare: RunFolder) -> None:
     """The caption explains the asterisk."""
-    breaking = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
+    breaking = samples.run.breaking("softmax_regression.scratch.softmax", "softmax", "float32", certainty="scanned")
     assert breaking_table([breaking]).rows[0][3] == "88.72283935546875 *"
     bare.write(Breaking, [breaking])
     assert "An asterisk marks failures" in reported(bare).html
@@ -42,7 +41,7 @@ def test_a_point_that_is_only_the_first_found_has_an_asterisk(bare: RunFolder) -
 
 def test_the_worst_is_called_searched_and_a_lower_bound() -> None:
     """An infinite deviation has an infinite share."""
-    table = worst_table(samples.survey.worst())
+    table = worst_table(samples.run.worst())
     first, last = table.rows[0], table.rows[-1]
     assert first[4:7] == ("inf ulp", "83", "inf×")
     assert last[6] == "0.860×"
@@ -64,7 +63,7 @@ def headed(bare: RunFolder) -> tuple[str, list[str]]:
 
 def test_a_survey_alone_heads_the_page(bare: RunFolder) -> None:
     """The headline is green if everything breaks as declared."""
-    bare.write(Breaking, samples.survey.breakings())
+    bare.write(Breaking, samples.run.breakings())
     colour, lines = headed(bare)
     assert colour == "good"
     assert lines == ["survey: 4 breaking points on 16 rays; 0 worst cases; 4 of 4 declared closed forms agree"]
@@ -73,7 +72,7 @@ def test_a_survey_alone_heads_the_page(bare: RunFolder) -> None:
 def test_a_survey_has_the_second_line_after_laws(bare: RunFolder) -> None:
     """It is on the page and in Markdown."""
     bare.write(Verdict, [samples.run.verdict()])
-    bare.write(Breaking, samples.survey.breakings())
+    bare.write(Breaking, samples.run.breakings())
     colour, lines = headed(bare)
     assert colour == "good"
     assert [line.partition(":")[0] for line in lines] == ["verdict", "survey"]
@@ -106,9 +105,7 @@ def test_a_survey_has_the_second_line_after_laws(bare: RunFolder) -> None:
 def test_a_failing_survey_makes_the_report_red(bare: RunFolder, changes: dict[str, object], told: str) -> None:
     """The page is red although every law holds, with a sentence in the terminal and among the problems."""
     bare.write(Verdict, [samples.run.verdict()])
-    bare.write(
-        Breaking, [samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)]
-    )
+    bare.write(Breaking, [samples.run.breaking("softmax_regression.scratch.softmax", "softmax", "float32", **changes)])
     colour, lines = headed(bare)
     assert colour == "bad"
     assert lines[2].startswith("softmax_regression.scratch.softmax ")
@@ -121,6 +118,6 @@ def test_a_failing_survey_makes_the_report_red(bare: RunFolder, changes: dict[st
 def test_a_survey_that_finds_something_wrong_is_red_where_every_law_was_skipped(bare: RunFolder) -> None:
     """Skipped laws do not hide the survey."""
     bare.write(Verdict, [samples.run.verdict(Status.SKIPPED)])
-    wrong = samples.survey.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
+    wrong = samples.run.breaking("softmax_regression.scratch.softmax", "softmax", "float32", agrees=False)
     bare.write(Breaking, [wrong])
     assert headed(bare)[0] == "bad"

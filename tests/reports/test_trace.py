@@ -4,14 +4,14 @@ import json
 import math
 
 import pytest
-import samples.survey
+import samples.run
 
 from harness.record import RayTrace, RecordedCall, Stage
 from harness.reports.figures import trace as figure
 from harness.reports.figures.ray import flat, log_of_zero, number_line
 from harness.reports.figures.trace import watch
 
-FIRST = samples.survey.traces()[0]
+FIRST = samples.run.traces()[0]
 
 
 def watched(traces: list[RayTrace]) -> figure.Watch:
@@ -24,7 +24,7 @@ def watched(traces: list[RayTrace]) -> figure.Watch:
 def test_undeclared_breaks_are_shown_first() -> None:
     """Declared breaks follow, and float32 comes before other dtypes."""
     undeclared = FIRST.model_copy(update={"case": "mine.softmax", "contract": "other", "expected_break": False})
-    part = watched([*samples.survey.traces(), undeclared])
+    part = watched([*samples.run.traces(), undeclared])
     assert [view.trace.case for view in part.views[:2]] == ["mine.softmax", "softmax_regression.scratch.softmax"]
     assert [view.trace.dtype for view in part.views] == ["float32"] * 3 + ["float16"] * 2
     assert [view.trace.contract for view in part.views] == ["other"] + ["softmax"] * 4
@@ -101,7 +101,7 @@ def test_the_data_ends_no_script_and_is_json(monkeypatch: pytest.MonkeyPatch) ->
     assert view["case"] == hostile.case
     assert "inf" in json.dumps(view["lanes"])
     monkeypatch.setattr(figure, "MAX_CHARACTERS", len(part.data) + 10)
-    part = watched([hostile, *samples.survey.traces()])
+    part = watched([hostile, *samples.run.traces()])
     assert len(part.views) == 1
 
 
@@ -115,8 +115,9 @@ def test_a_passage_describes_each_call() -> None:
 
 def test_exp_ends_on_each_number_line_where_a_call_says_so() -> None:
     """The chapter's exp(50) is marked if a call recorded it. A softmax that never overflows has no picture."""
-    known = samples.survey.traces()
-    book = samples.survey.call(50.0, overflows_from=89.0)
+    known = samples.run.traces()
+    exponential = Stage(operation="exp", values=(math.exp(50.0), 1.0))
+    book = known[0].stations[1].model_copy(update={"t": 50.0, "given": (50.0,), "stages": (exponential,)})
     plain = number_line(known)
     assert plain is not None
     assert "float32 at 88.72283935546875; float16 at 11.09375" in plain.caption
@@ -158,7 +159,7 @@ def test_a_logarithm_of_zero_is_found_and_described() -> None:
     assert ">inf</text>" in figure.panels[0].svg
     overflow = Stage(operation="exp", values=(math.inf,))
     assert log_of_zero([loss([0.0, 10.0, 20.0, math.inf, math.inf], overflow)]) is None
-    assert log_of_zero(samples.survey.traces()) is None
+    assert log_of_zero(samples.run.traces()) is None
 
 
 def test_a_flat_answer_is_found_and_described() -> None:

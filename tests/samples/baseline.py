@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from samples.run import head, verdict
-from samples.survey import breaking
+from samples.run import breaking, head, verdict
 
 from harness.gate.snapshot import Summary, summarize_run
 from harness.record import Breaking, Verdict
@@ -24,16 +23,8 @@ def law(**changes: Any) -> Verdict:
 def point(value_hex: str | None = POINT, **changes: Any) -> Breaking:
     """Return a breaking point in float32."""
     value = None if value_hex is None else float.fromhex(value_hex)
-    facts = {
-        "case": CASE,
-        "contract": "softmax",
-        "law": "value",
-        "ray": "spike",
-        "dtype": "float32",
-        "value": value,
-        "value_hex": value_hex,
-    }
-    return breaking(**(facts | changes))
+    known = dict(breaking(CASE, "softmax", "float32"))
+    return Breaking(**(known | {"value": value, "value_hex": value_hex} | changes))
 
 
 def of(

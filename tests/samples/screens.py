@@ -7,7 +7,6 @@ from io import StringIO
 from pathlib import Path
 
 import samples.run
-import samples.survey
 from rich.console import Console
 
 from harness.display.verdict import print_training
@@ -38,7 +37,7 @@ def screen(command: str, width: int) -> str:
         print_proofs(console, samples.run.proofs())
     else:
         found = Discoveries()
-        found.add([*samples.survey.breakings(), *samples.survey.worst(), *samples.survey.accumulators()])
+        found.add([*samples.run.breakings(), *samples.run.worst(), *samples.run.accumulators()])
         print_survey(console, found, single=False)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
