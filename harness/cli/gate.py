@@ -186,7 +186,7 @@ def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
         problem = f"cannot make `{run_folder(run).path}` the baseline"
         raise UsageError(problem, rule=f"the run was {reason}", remedy="run the command again to the end")
     sentence = f"The run was {reason}; the missing results cannot be compared."
-    return [GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NO_VERDICT, sentence=sentence)]
+    return [GateFinding(gate=Gate.NUMERICS, outcome=Outcome.NO_VERDICT, sentence=sentence)]
 
 
 def _compare_exactly(run: str, job: Job, *, update: bool) -> "Sequence[GateFinding]":
@@ -283,7 +283,7 @@ def _report_nothing(base: "Base", file: Path) -> "GateFinding":
         f"Nothing was compared: neither {base.reference} nor the branch has `{os.path.relpath(file)}`; "
         "`harness gate --run RUN --update` creates it."
     )
-    return GateFinding(gate=Gate.NUMERICS, case="", subject="", outcome=Outcome.NEW, sentence=sentence)
+    return GateFinding(gate=Gate.NUMERICS, outcome=Outcome.NEW, sentence=sentence)
 
 
 def _time(

@@ -109,15 +109,10 @@ class LocalBackend:
     def answers(self, indices: Sequence[int], *, seconds: float | None = None) -> Iterator[Answer]:
         """Yield the results of some pieces, in their order."""
         if self._processes > 1 and len(indices) >= self._plan.pays_from * self._processes:
-            return self._run_in_pool(indices, seconds)
-        return self._do_in_turn(indices, seconds)
-
-    def _do_in_turn(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
+            with WorkerPool(self._plan, None, self._processes) as pool:
+                yield from pool.answers(indices, seconds=seconds)
+            return
         until = None if seconds is None else time.monotonic() + seconds
         for index in indices:
             is_up = until is not None and time.monotonic() >= until
             yield Answer(index, None if is_up else self._loaded.do(index))
-
-    def _run_in_pool(self, indices: Sequence[int], seconds: float | None) -> Iterator[Answer]:
-        with WorkerPool(self._plan, None, self._processes) as pool:
-            yield from pool.answers(indices, seconds=seconds)

@@ -136,7 +136,7 @@ class Base(NamedTuple):
 
 
 def _report_regression(case: str, sentence: str) -> GateFinding:
-    return GateFinding(gate=Gate.NUMERICS, case=case, subject="", outcome=Outcome.REGRESSED, sentence=sentence)
+    return GateFinding(gate=Gate.NUMERICS, case=case, outcome=Outcome.REGRESSED, sentence=sentence)
 
 
 def read_base(reference: str, root: Path, extra: Path | None = None) -> Base:

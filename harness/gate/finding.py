@@ -78,7 +78,7 @@ def findings_to_print(findings: Sequence[GateFinding]) -> list[GateFinding]:
 
 def time_finding(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> GateFinding:
     """Return a finding of the time gate."""
-    return GateFinding(gate=Gate.TIME, case=case, subject="", outcome=outcome, sentence=sentence, machine=machine)
+    return GateFinding(gate=Gate.TIME, case=case, outcome=outcome, sentence=sentence, machine=machine)
 
 
 # Cases

@@ -93,19 +93,14 @@ class Counts(Record):
     @property
     def findings(self) -> list[GateFinding]:
         """A sentence on each case that could not be called."""
-        failed = [
-            _make_finding(case, Outcome.NO_VERDICT, f"{case} cannot be counted: calling it raises {why}.")
-            for case, why in self.failures.items()
+        return [
+            GateFinding(gate=Gate.COUNTS, case=case, outcome=outcome, sentence=f"{case} {what} {why}.")
+            for outcome, what, reasons in (
+                (Outcome.NO_VERDICT, "cannot be counted: calling it raises", self.failures),
+                (Outcome.INCONCLUSIVE, "is not counted:", self.uncompiled),
+            )
+            for case, why in reasons.items()
         ]
-        skipped = [
-            _make_finding(case, Outcome.INCONCLUSIVE, f"{case} is not counted: {why}.")
-            for case, why in self.uncompiled.items()
-        ]
-        return failed + skipped
-
-
-def _make_finding(case: str, outcome: Outcome, sentence: str) -> GateFinding:
-    return GateFinding(gate=Gate.COUNTS, case=case, subject="", outcome=outcome, sentence=sentence)
 
 
 def summarize_run(

@@ -29,7 +29,7 @@ from harness.calling.discovery import attribute, import_module, load_callable, p
 from harness.calling.modes import grad
 from harness.calling.watch import AT_IMPORT, read, restore_settings
 from harness.error import UsageError
-from harness.isolation.fork_loop import end_with_parent
+from harness.isolation.fork_loop import end_with_parent, open_nothing
 from harness.isolation.limits import limit_memory
 from harness.isolation.request_handler import Server, exit_quietly
 from harness.isolation.wire import buffered_reader, receive, send
@@ -107,9 +107,7 @@ def _has_lost_parent(line: socket.socket) -> bool:
 
 def _prepare_import(setup: dict[str, Any]) -> None:
     """Prepare the process before user code is imported."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    open_nothing(0)
     os.dup2(2, 1)
     # Warnings and log records are no failures, and printed text would be noticed as output.
     warnings.simplefilter("ignore")

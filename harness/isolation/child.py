@@ -413,9 +413,7 @@ def _reap_strays() -> None:
 
 def _is_stopped(pid: int | None) -> bool:
     """True if a process is stopped by a signal; false if the system does not say so."""
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[:1] == ["T"]
-    return False
+    return _read_system_file(pid, "stat").rpartition(")")[2].split()[:1] == ["T"]
 
 
 def _find_children(pid: int | None) -> set[int]:
@@ -429,9 +427,14 @@ def _find_children(pid: int | None) -> set[int]:
 
 def _keeps_memory(pid: int) -> bool:
     """True if a process is torch's helper for the sharing strategy ``file_system``, by its name of 15 characters."""
+    return _read_system_file(pid, "comm") == "torch_shm_manag\n"
+
+
+def _read_system_file(pid: int | None, name: str) -> str:
+    """Return what the system says about a process; nothing if it does not."""
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace") == "torch_shm_manag\n"
-    return False
+        return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 # The code

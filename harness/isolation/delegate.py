@@ -29,7 +29,7 @@ from pydantic_core import from_json, to_json
 from harness.calling.discovery import MAIN_GUARD
 from harness.error import UsageError, printable, shorten_error
 from harness.isolation.environment import user_environment
-from harness.isolation.fork_loop import end_with_parent
+from harness.isolation.fork_loop import end_with_parent, open_nothing
 from harness.isolation.fork_server import ForkServer, start_interpreter
 from harness.isolation.forked_process import ForkedProcess
 from harness.isolation.limits import Limits, limit_memory
@@ -350,9 +350,7 @@ def main(*, keeps_standby: bool = False) -> None:
         standby.keep()
     end_with_parent(signal.SIGKILL)
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    open_nothing(0)
     os.dup2(2, 1)
     opening = _read_request(requests, None)
     # A fork has imported what remembers the folder for temporary files.

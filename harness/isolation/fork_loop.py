@@ -40,7 +40,7 @@ def main() -> None:
 def serve(descriptor: int, modules: Sequence[str]) -> str:
     """Fork for each request on a line; in a fork, return the program to execute."""
     line = socket.socket(fileno=os.dup(descriptor))
-    _open_nothing(descriptor)
+    open_nothing(descriptor)
     # While it imports, it would not notice that the process that waits for it has ended.
     end_with_parent(signal.SIGKILL)
     for name in modules:
@@ -123,9 +123,11 @@ def read_exactly(descriptor: int, count: int) -> bytes:
     return received
 
 
-def _open_nothing(descriptor: int) -> None:
+def open_nothing(*descriptors: int) -> None:
+    """Replace open files by one that is empty and takes everything."""
     nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, descriptor)
+    for descriptor in descriptors:
+        os.dup2(nothing, descriptor)
     os.close(nothing)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.isolation.callee import load_and_serve
-from harness.isolation.fork_loop import become, close_files, end_with_parent, read_exactly
+from harness.isolation.fork_loop import become, close_files, end_with_parent, open_nothing, read_exactly
 from harness.isolation.forked_process import NUMBER_BYTES, WaitableProcess
 
 
@@ -62,9 +62,7 @@ def _wait_for_start(descriptor: int) -> None:
     """Wait for the streams and the environment, then answer requests until the end of this process."""
     try:
         end_with_parent(signal.SIGKILL)
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nothing, stream)
+        open_nothing(0, 1, 2)
         # The judge's own lines are open here, too.
         close_files(descriptor)
         load_and_serve(socket.socket(fileno=_receive_start(descriptor)))

@@ -77,14 +77,11 @@ def deliver_wrapped(reader: Reader, request: Request, count: int) -> list[Epoch]
 def deliver_indices(reader: Reader, request: Request, count: int) -> list[tuple[list[Number], list[Count]]] | None:
     """Return the indices that epochs ask for and the sizes of their batches, without reading a sample."""
     epochs: list[tuple[list[int], list[int]]] = []
-    loader = None
-    for number in range(request.epoch, request.epoch + count):
-        if loader is None or reader.makes_each_epoch(loader):
-            loader = load_indices(reader.make(replace(request, epoch=number)))
-        if loader is None:
+    before = None
+    for loader in reader.make_each(request, range(request.epoch, request.epoch + count)):
+        if loader is not before and load_indices(loader) is None:
             return None
-        tell_epoch(loader, number)
-        batches = list(loader)
+        before, batches = loader, list(loader)
         epochs.append(([index for batch in batches for index in batch], [len(batch) for batch in batches]))
     return epochs
 
@@ -233,16 +230,12 @@ def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[lis
 
 def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, Epoch]:
     """Write into the first batches of an epoch; return whether that can be, and the next epoch."""
-    loader = reader.make(request)
-    tell_epoch(loader, 0)
+    loaders = reader.make_each(request, (0, 0))
     wrote = False
-    for batch in islice(loader, count):
+    for batch in islice(next(loaders), count):
         for array in list(_arrays(batch)):
             wrote = _fill(array) or wrote
-    if reader.makes_each_epoch(loader):
-        loader = reader.make(request)
-    tell_epoch(loader, 0)
-    return wrote, reader.epoch_of(loader)
+    return wrote, reader.epoch_of(next(loaders))
 
 
 def _arrays(part: Any) -> Iterator[Tensor | np.ndarray[Any, Any]]:
@@ -361,12 +354,8 @@ def use_memory(
 
     Return ``None`` if epochs take long.
     """
-    loader = reader.make(request)
     used, end = [], time.monotonic() + max_s
-    for number in range(count + warm):
-        if number and reader.makes_each_epoch(loader):
-            loader = reader.make(request)
-        tell_epoch(loader, number)
+    for number, loader in enumerate(reader.make_each(request, range(count + warm))):
         for _ in loader:
             pass
         gc.collect()
@@ -395,11 +384,8 @@ def _noting_temporary_files() -> Iterator[None]:
 
 
 def _use(reader: Reader, request: Request) -> list[Count]:
-    loader, samples = reader.make(request), []
-    for number in range(1 if request.num_workers else 2):
-        if number and reader.makes_each_epoch(loader):
-            loader = reader.make(replace(request, epoch=number))
-        tell_epoch(loader, number)
+    samples = []
+    for number, loader in enumerate(reader.make_each(request, range(1 if request.num_workers else 2))):
         samples.append(len(reader.epoch_of(loader, limit=number or None).samples))
     return samples
 

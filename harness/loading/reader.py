@@ -8,7 +8,7 @@ import gc
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from importlib import import_module
@@ -200,6 +200,15 @@ class Reader:
                 return explain_collation(read_info(loader).data_set, find_torch_loader(self.make(request)), error.fault)
         return error.fault
 
+    def make_each(self, request: Request, numbers: Iterable[int]) -> Iterator[Any]:
+        """Yield the loader of each epoch, which is the one of the epoch before unless the code makes one for each."""
+        loader = None
+        for number in numbers:
+            if loader is None or self.makes_each_epoch(loader):
+                loader = self.make(replace(request, epoch=number))
+            tell_epoch(loader, number)
+            yield loader
+
     def epochs(
         self, request: Request, count: int, *, tags: bool, world_seed: int = SEED, inner: bool = False
     ) -> list[Epoch]:
@@ -210,14 +219,10 @@ class Reader:
         """
         seed_all(world_seed)
         epochs: list[Epoch] = []
-        loader = None
         try:
-            for number in range(request.epoch, request.epoch + count):
-                if loader is None or self.makes_each_epoch(loader):
-                    loader = self.make(replace(request, epoch=number))
-                tell_epoch(loader, number)
+            for loader in self.make_each(request, range(request.epoch, request.epoch + count)):
                 if tags and can_be_tagged(loader):
-                    loader = add_tags(loader)
+                    add_tags(loader)
                 epochs.append(self.epoch_of(find_torch_loader(loader) if inner else loader))
         except Exception:
             if not tags or inner or not read_info(self.make(request)).wrapped:
@@ -245,7 +250,8 @@ class Reader:
             samples = split_samples(batch, whole=info.whole)
             epoch.samples += samples
             epoch.sizes.append(len(samples))
-            size += sum(_bytes(sample) for sample in samples)
+            leaves = (leaf for sample in samples for leaf in sample.values())
+            size += sum(leaf.nbytes if isinstance(leaf, torch.Tensor) else 64 for leaf in leaves)
             parts += sum(1 + len(sample) for sample in samples)
             if limit is not None and number + 1 >= limit:
                 break
@@ -359,7 +365,3 @@ def call_until(limit_s: float, call: Callable[[int], Any], places: Sequence[int]
         if time.perf_counter() - start > limit_s:
             return
         yield call(position)
-
-
-def _bytes(sample: Sample) -> int:
-    return sum(leaf.nbytes if isinstance(leaf, torch.Tensor) else 64 for leaf in sample.values())

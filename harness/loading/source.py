@@ -116,17 +116,14 @@ class Source(Promise):
             rule = "it must be a loader, a data set, or a function that returns a loader"
             raise UsageError(f"cannot check `{name}` as `data_loader`", rule=rule, value=f"`{type(target).__name__}`")
 
-    @property
-    def _makes_batches(self) -> bool:
-        return "batch_size" in _declared_keywords(self.target, self.name)
-
     def make(self, request: Request) -> Any:
         """Make a loader; if the target is a loader, return it."""
         instance = self.target
         if self.is_factory:
             instance = instance(**{name: getattr(request, name) for name in self.names & _accepted_keywords(instance)})
         # A factory that takes a batch size makes batches, whatever kind of object yields them.
-        if is_data_set(instance) and not (self.is_factory and self._makes_batches and hasattr(instance, "__iter__")):
+        has_size = self.is_factory and "batch_size" in _declared_keywords(self.target, self.name)
+        if is_data_set(instance) and not (has_size and hasattr(instance, "__iter__")):
             self.names |= _data_set_keywords(instance)
             return _loader(instance, request)
         return instance

@@ -161,12 +161,9 @@ class Budget(BaseModel):
 
     def _explain_largest(self) -> str:
         part, share = self._sort_shares()[0]
-        return f"{share:.0%} of the {_format_duration(self.batch_s)} per batch is {self._describe_part(part)}"
-
-    def _describe_part(self, part: str) -> str:
-        line = next((line for line in self.lines if line.part == part), None)
-        words = _get_words(part)
-        return f"{words} ({line})" if line is not None else words
+        line = next((f" ({line})" for line in self.lines if line.part == part), "")
+        words = f"{_GERUNDS.get(part, part)}{line}"
+        return f"{share:.0%} of the {_format_duration(self.batch_s)} per batch is {words}"
 
     def _estimate_workers(self) -> str:
         number, gain = self.more_workers
@@ -175,11 +172,9 @@ class Budget(BaseModel):
         return f"{number} more worker{'s' * (number != 1)} could make this at most {gain:.1f} times as fast"
 
     def _list_rest(self) -> str:
-        named = [f"{_get_words(part)} {share:.0%}" for part, share in self._sort_shares()[1:] if share >= WORTH_SAYING]
-        rest = 1.0 - self._sort_shares()[0][1]
-        return (
-            f"the other {rest:.0%}: {', '.join(named)}" if named else f"the other {rest:.0%} is spread over small parts"
-        )
+        (_, largest), *rest = self._sort_shares()
+        named = [f"{_GERUNDS.get(part, part)} {share:.0%}" for part, share in rest if share >= WORTH_SAYING]
+        return f"the other {1.0 - largest:.0%}" + (f": {', '.join(named)}" if named else " is spread over small parts")
 
     def _sort_shares(self) -> list[tuple[str, float]]:
         return sorted(self.shares.items(), key=lambda part: -part[1])
@@ -188,10 +183,6 @@ class Budget(BaseModel):
         """Yield each part with its seconds a batch and its share, in their order."""
         for part, share in self.shares.items():
             yield part, share * self.batch_s, share
-
-
-def _get_words(part: str) -> str:
-    return _GERUNDS.get(part, part)
 
 
 def _compute_mean(values: tuple[float, ...]) -> float:

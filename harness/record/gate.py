@@ -35,9 +35,9 @@ class GateFinding(Record):
 
     kind: Literal["finding"] = "finding"
     gate: Gate
-    case: str
+    case: str = ""
     """The case; empty where it is about all of them."""
-    subject: str
+    subject: str = ""
     """The law and dtype, the ray, or the quantity that was compared; empty for the case as a whole."""
     outcome: Outcome
     sentence: str
