@@ -10,8 +10,8 @@ from typing import get_args
 import harness.wording.table
 from harness.wording.table import CASE, Header, Kind
 
-from .number import magnitude
 from .page_part import Part
+from .text import magnitude
 
 LONG = 12
 """Rows from which a reader wants to sort and to filter."""

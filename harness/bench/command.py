@@ -205,7 +205,7 @@ def _run_one(name: str, target: str, folder: "RunFolder", settings: Settings, li
 def print_results(screen: "Console", suite: str, document: Mapping[str, Any], *, quiet: bool = False) -> None:
     """Print the summary of a suite or its number of benchmarks, and why benchmarks were skipped."""
     from harness.bench.display import SUMMARIES
-    from harness.display.narrow import print_sentence
+    from harness.display.table import print_sentence
 
     def count(number: int) -> str:
         return f"{number} benchmark{'s' * (number != 1)}"

@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from harness.adoption.command import init
 from harness.auditor.command import audit
 from harness.bench.command import bench, train
-from harness.cli import check, doctor, gate, laws, report
+from harness.cli import check, gate, laws, report
 from harness.command.options import discard_output
 from harness.command.panels import write_command, write_group
 from harness.course.command import learn
@@ -215,7 +215,7 @@ COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "How fast is it?": {"bench": bench, "tune": tune},
     "Which tolerance is right?": {"tolerances": tolerances},
     "Is it still the same?": {"same": same},
-    "Did a change make it worse?": {"gate": gate.gate, "diff": diff, "doctor": doctor.doctor, "freeze": laws.freeze},
+    "Did a change make it worse?": {"gate": gate.gate, "diff": diff, "doctor": gate.doctor, "freeze": laws.freeze},
     "How do I start in a project?": {"init": init},
     "What is there to check?": {"list": laws.list_, "explain": laws.explain},
     "How do I learn it?": {"learn": learn},

@@ -15,8 +15,7 @@ from harness.command import options, runner
 from harness.command.option_groups import ExecutionOptions, takes_options, takes_question
 from harness.command.options import Output, OutputFormat, console, reject_nothing, say, say_claim
 from harness.command.panels import known_option, output_option, thorough_option
-from harness.command.runner import Work
-from harness.command.watch import run_on_change
+from harness.command.runner import Work, run_on_change
 from harness.error import UsageError
 from harness.exit_code import ExitCode
 from harness.repair.proposal import FixOptions, Proposal, print_proposal, propose_fix_of_check

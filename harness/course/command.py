@@ -15,7 +15,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from harness.command.options import console, say
-from harness.command.watch import run_on_change
+from harness.command.runner import run_on_change
 from harness.course.exercise import SECTIONS, Command, Exercise, find_exercise, load_exercises
 from harness.course.progress import Entry, State, read_progress, update
 from harness.error import UsageError
@@ -370,6 +370,6 @@ def _verify(chosen: list[Exercise], program: Any) -> int:
 
 def _print_sentence(text: str) -> None:
     """Print a sentence, wrapped on a narrow screen."""
-    from harness.display.narrow import print_sentence
+    from harness.display.table import print_sentence
 
     print_sentence(console(), text)

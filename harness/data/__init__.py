@@ -1,5 +1,5 @@
 """Fashion-MNIST: search, validation and reading, and a synthetic stand-in.
 
-``fashion_mnist`` finds the data set, ``layout`` names its files, ``idx`` reads them, ``cache`` stores them unpacked,
+``fashion_mnist`` finds the data set, ``idx`` names and reads its files, ``cache`` stores them unpacked,
 and ``synthetic`` makes the stand-in. Loaders are timed on ``images``.
 """

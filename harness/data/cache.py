@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from harness.data import idx
-from harness.data.layout import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
+from harness.data.idx import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
 from harness.error import UsageError
 from harness.record import write_atomically
 from harness.record.storage import read_bytes

@@ -16,7 +16,7 @@ from typing import Literal
 
 from harness.data import idx, synthetic
 from harness.data.cache import Cache
-from harness.data.layout import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
+from harness.data.idx import LAYOUT, NAMES, PAIRS, Arrays, Checksums, read_split
 from harness.error import UsageError, require
 from harness.record import DataSource
 

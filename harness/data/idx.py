@@ -215,3 +215,50 @@ def _open_file(file: Path) -> Iterator[io.BufferedIOBase]:
             f"cannot read `{file}`: {error.strerror or error}",
             remedy="check that it exists and that you have permission to read it",
         ) from error
+
+
+# The files of Fashion-MNIST
+
+
+LAYOUT = Path("FashionMNIST", "raw")
+"""Subfolder in which torchvision keeps the files."""
+
+PAIRS = {
+    True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    False: ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+"""The names of the two files of the training set (``True``) and of the test set."""
+
+NAMES = PAIRS[True] + PAIRS[False]
+
+Checksums = dict[str, str]
+"""SHA-256 of the uncompressed files, by name."""
+Arrays = dict[str, Bytes]
+"""Contents of the files, by name."""
+
+
+def read_split(images_file: Path, labels_file: Path) -> tuple[Bytes, Bytes]:
+    """Read the images and labels of one split and check the properties of Fashion-MNIST.
+
+    Parameters
+    ----------
+    images_file, labels_file
+        The two files, each plain or compressed with gzip.
+
+    Returns
+    -------
+    images, labels
+        uint8, ``[n, 28, 28]`` and ``[n]``.
+
+    Raises
+    ------
+    UsageError
+        If a file is damaged, there is no image, or the images have another size.
+    """
+    images, labels = read_pair(images_file, labels_file)
+    count, height, width = images.shape
+    if not count or (height, width) != (SIDE, SIDE):
+        rule = f"expected at least one image of {SIDE} x {SIDE} pixels"
+        value, remedy = f"{count} images of {height} x {width} pixels", "name the folder of Fashion-MNIST"
+        raise UsageError("not Fashion-MNIST", rule=rule, value=value, place=str(images_file), remedy=remedy)
+    return images, labels

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.data import idx
 from harness.data.fashion_mnist import arrays, prepare
-from harness.data.layout import LAYOUT, PAIRS
+from harness.data.idx import LAYOUT, PAIRS
 from harness.error import UsageError
 
 Sample = tuple[bytes, int]

@@ -3,7 +3,10 @@
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
 
 from rich.markup import escape
 from rich.table import Column, Table
@@ -11,8 +14,7 @@ from rich.text import Text
 
 from harness.case import Case
 from harness.contracts import contract_named, contracts
-from harness.display import glossary
-from harness.display.narrow import is_folded_between_words
+from harness.display.table import is_folded_between_words
 from harness.error import UsageError, did_you_mean
 from harness.formula.catalogue import CATALOGUE, GROUPS
 from harness.laws.contract import Contract
@@ -159,11 +161,11 @@ def explain(law: str, contract: str | None = None) -> Explanation:
     named = [(owner, candidate) for owner, candidate in pairs if candidate.name == law]
     if named:
         return Explanation("\n\n".join(_explain_law(owner, named_law) for owner, named_law in named))
-    word = glossary.find_entry(law)
+    word = find_entry(law)
     if word is None and contract is None and is_contract(law):
         return explain_contract(contract_named(law))
     if word is None:
-        words = [*sorted({candidate.name for _, candidate in pairs}), *contracts(), *glossary.read_entries()]
+        words = [*sorted({candidate.name for _, candidate in pairs}), *contracts(), *read_entries()]
         problem = f"unknown law or word `{law}`" if contract is None else f"unknown law `{law}` of `{contract}`"
         otherwise = "run `harness list --laws` to see all laws, or pass `--formula` for the laws of a formula"
         raise UsageError(problem, remedy=did_you_mean(law, words, otherwise))
@@ -196,3 +198,56 @@ def _explain_law(contract: Contract, law: Law) -> str:
 
 def _align_lines(lines: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"  {label:<10}  {fact}" for label, fact in lines)
+
+
+# The glossary
+
+
+_HERE = Path(__file__).parent
+_PAGES = (_HERE / "glossary.md", _HERE.parents[1] / "docs" / "glossary.md")
+"""The copy in a wheel, and the page in a checkout."""
+
+_EXAMPLE = "Example: "
+
+_TABLE = "\n# Words of the output\n"
+"""Heading of the table at the end of the page."""
+
+
+class Entry(NamedTuple):
+    """One word of the glossary."""
+
+    word: str
+    """In the singular."""
+    meaning: str
+    """One sentence."""
+    example: str
+
+
+@cache
+def read_entries() -> Mapping[str, Entry]:
+    """Return all entries by their word; none if the page is not installed."""
+    page = next((path for path in _PAGES if path.is_file()), None)
+    text, _, table = page.read_text(encoding="utf-8").partition(_TABLE) if page else ("", "", "")
+    rows = (line.strip("| ").split(" | ") for line in table.splitlines()[5:])
+    entries = [*map(_parse_section, text.split("\n## ")[1:]), *(Entry(*row) for row in rows)]
+    return {entry.word: entry for entry in entries}
+
+
+def _parse_section(section: str) -> Entry:
+    word, meaning, example = (" ".join(paragraph.split()) for paragraph in section.strip().split("\n\n"))
+    return Entry(word, meaning, example.removeprefix(_EXAMPLE))
+
+
+def find_entry(word: str) -> Entry | None:
+    """Return the entry of a word, or ``None`` if the glossary does not have it.
+
+    Case, hyphens and underscores do not matter, and a plural ``s`` is accepted.
+    """
+    key = _normalize(word)
+    return next(
+        (item for name, item in read_entries().items() if _normalize(name) in {key, key.removesuffix("s")}), None
+    )
+
+
+def _normalize(word: str) -> str:
+    return word.lower().replace("_", " ").replace("-", " ").strip()

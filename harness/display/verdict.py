@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
-from harness.display.narrow import TABLE_WIDTH
-from harness.display.table import make_rich_table, show_table
+from harness.display.table import TABLE_WIDTH, make_rich_table, show_table
 from harness.error import printable
 from harness.findings import WRONG, Grade, findings, grades
 from harness.findings.merging import group_by

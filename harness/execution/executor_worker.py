@@ -16,8 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.error import UsageError
-from harness.execution.plan import Plan
-from harness.execution.result import Answer
+from harness.execution.plan import Answer, Plan
 from harness.execution.worker_pool import WorkerPool
 from harness.isolation.delegate import Delegate
 from harness.isolation.fork_server import SERVER

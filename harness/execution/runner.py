@@ -12,8 +12,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack
 from typing import Protocol, Self
 
-from harness.execution.plan import Document, Plan
-from harness.execution.result import Answer
+from harness.execution.plan import Answer, Document, Plan
 from harness.execution.worker_pool import WorkerPool
 from harness.isolation.limits import Limits
 
@@ -59,7 +58,7 @@ def carry_out(
         Executor that replaces local processes. Its workers isolate the code, by default under the usual limits.
     """
     if executor is not None:
-        from harness.execution.executor_pool import ExecutorPool
+        from harness.execution.executor import ExecutorPool
 
         return ExecutorPool(plan, limits or Limits(), executor)
     if limits is not None:

@@ -21,8 +21,7 @@ from importlib import import_module
 from typing import Protocol
 
 from harness.calling import modes, watch
-from harness.execution.plan import Document, Pieces, Plan, from_document
-from harness.execution.result import Result
+from harness.execution.plan import Document, Pieces, Plan, Result, from_document
 from harness.isolation import standby
 from harness.isolation.fork_loop import end_with_parent
 from harness.isolation.limits import Limits, limit_memory

@@ -10,8 +10,7 @@ from threading import Lock
 from typing import Any, Self
 
 from harness.error import UsageError
-from harness.execution.plan import Document, Plan, to_document
-from harness.execution.result import Answer, Result
+from harness.execution.plan import Answer, Document, Plan, Result, to_document
 from harness.isolation.delegate import Delegate, DelegateError
 from harness.isolation.fork_server import SERVER
 from harness.isolation.limits import Limits

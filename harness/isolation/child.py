@@ -431,7 +431,7 @@ def _keeps_memory(pid: int) -> bool:
 
 
 def _read_system_file(pid: int | None, name: str) -> str:
-    """Return what the system says about a process; nothing if it does not."""
+    """Return a file of the system about a process; empty if the file cannot be read."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
     return ""

@@ -124,7 +124,7 @@ def read_exactly(descriptor: int, count: int) -> bytes:
 
 
 def open_nothing(*descriptors: int) -> None:
-    """Replace open files by one that is empty and takes everything."""
+    """Replace open files by the null device."""
     nothing = os.open(os.devnull, os.O_RDWR)
     for descriptor in descriptors:
         os.dup2(nothing, descriptor)

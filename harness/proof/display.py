@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from harness.display.narrow import print_sentence
-from harness.display.table import show_table
+from harness.display.table import print_sentence, show_table
 from harness.error import printable
 from harness.findings.merging import group_by
 from harness.record import Proof, Status

@@ -32,7 +32,6 @@ an altered run is refused. This package imports neither torch nor pandas.
 """
 
 from harness.record.audit import WHAT_IF, Audit, AuditFinding, AuditKind, AuditRun, Headroom, Stretch
-from harness.record.command import Ended, Work, early, find_unfinished
 from harness.record.estimate import (
     LEVEL,
     Estimate,
@@ -47,7 +46,7 @@ from harness.record.estimate import (
 from harness.record.fault import Fault
 from harness.record.fix import Edit, Fix
 from harness.record.gate import Comparison, Gate, GateFinding, Outcome, Slices
-from harness.record.head import Origin, Parts, Run, Subject
+from harness.record.head import Ended, Origin, Parts, Run, Subject, Work, early, find_unfinished
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.proof import Departure, LawOutcome, Proof, Witness
 from harness.record.property import Property
@@ -73,8 +72,7 @@ from harness.record.schema import (
     WorstExample,
 )
 from harness.record.storage import FILES, RUNS, RunFolder, sort_by_age, write_atomically
-from harness.record.survey import Accumulator, Breaking, Profile, Worst
-from harness.record.trace import RayTrace, RecordedCall, Stage
+from harness.record.survey import Accumulator, Breaking, Profile, RayTrace, RecordedCall, Stage, Worst
 
 __all__ = [
     "ANY",

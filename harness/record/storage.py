@@ -36,8 +36,7 @@ from harness.record.learned import ClassWeights, Confusion, FitData
 from harness.record.proof import Proof
 from harness.record.property import Property
 from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Record, Verdict
-from harness.record.survey import Accumulator, Breaking, Profile, Worst
-from harness.record.trace import RayTrace
+from harness.record.survey import Accumulator, Breaking, Profile, RayTrace, Worst
 
 ParsedT = TypeVar("ParsedT", bound=BaseModel)
 

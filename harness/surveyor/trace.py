@@ -22,7 +22,7 @@ from harness.laws.ray import Ray
 from harness.laws.standard_rays import list_rays
 from harness.laws.subject import Subject
 from harness.record import Breaking, RayTrace, RecordedCall, Stage
-from harness.record.trace import BOOK
+from harness.record.survey import BOOK
 from harness.surveyor.breaking import RaySearch, first_value
 from harness.verdict.job import Job
 from harness.verdict.replay import format_hexadecimal

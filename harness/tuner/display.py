@@ -6,8 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from harness.display.narrow import print_sentence
-from harness.display.table import make_rich_table, show_table
+from harness.display.table import make_rich_table, print_sentence, show_table
 from harness.record import LEVEL, Estimate
 from harness.record.budget import PARTS, Budget
 from harness.tuner.loader_choice import Choice

@@ -16,8 +16,7 @@ from harness.calling.question import CALLING, THOROUGH, option_field
 from harness.calling.target import Loader, Target
 from harness.case import UNCLAIMED, Case
 from harness.error import UsageError, join_names
-from harness.execution.plan import Document
-from harness.execution.result import Answer
+from harness.execution.plan import Answer, Document
 from harness.execution.runner import Backend, carry_out
 from harness.record import SEED, Fault, Property, Status, Verdict
 

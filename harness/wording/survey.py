@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from harness.record.survey import Accumulator, Breaking, Worst
-from harness.record.trace import RayTrace
+from harness.record.survey import Accumulator, Breaking, RayTrace, Worst
 from harness.wording.number import count
 
 _SURE = {"exhausted": "first", "monotone": "first of the tried values", "scanned": "first found"}

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ..number import tick
 from ..svg import belongs
-from ..text import shorten
+from ..text import shorten, tick
 
 SMALLEST, LARGEST = 1e-300, 1e300
 """Beyond these a scale has no room for the next power of ten."""

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from harness.dtype import PARAMETERS
 from harness.record import RayTrace, RecordedCall
-from harness.record.trace import BOOK
+from harness.record.survey import BOOK
 from harness.wording.number import plain
 
 from ..page_part import Figure

@@ -11,9 +11,8 @@ from harness.findings.merging import group_by
 from harness.record import Status, Verdict
 from harness.wording.number import UNKNOWN, plain, times
 
-from ..number import value
 from ..table import Table, codes, headers, numbers, prose, texts
-from ..text import count, listing
+from ..text import count, listing, value
 
 LAW_OF = attrgetter("case", "law", "device")
 """Case, law and device of a verdict."""

@@ -5,9 +5,8 @@ import pandas as pd
 from harness.wording.number import UNKNOWN, approximate, duration, plain, rate, times
 from harness.wording.table.call import SCATTER
 
-from ..number import tick
 from ..table import Header, Table, codes, headers, numbers, texts
-from ..text import count, listing
+from ..text import count, listing, tick
 
 
 def steps(frame: pd.DataFrame, *, accelerator: str | None) -> Table:

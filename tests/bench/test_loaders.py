@@ -22,7 +22,7 @@ from rich.console import Console
 from torch import Tensor
 
 from harness.bench import run as benchmark
-from harness.bench.display.loader import print_loaders
+from harness.bench.display import print_loaders
 from harness.bench.option import Settings
 from harness.bench.run import run_suite
 from harness.bench.suites.loader_measurement import (

@@ -19,7 +19,7 @@ from cases.fashion_mnist import CASES, concise, scratch
 from harness.case import Case
 from harness.data import fashion_mnist, idx
 from harness.data import synthetic as stand_in
-from harness.data.layout import LAYOUT, NAMES
+from harness.data.idx import LAYOUT, NAMES
 
 N = 43
 BATCH = 8

@@ -14,7 +14,7 @@ from samples.command import Command
 
 from harness.cli import app
 from harness.command.options import complete_contract, complete_law
-from harness.command.watch import run_on_change
+from harness.command.runner import run_on_change
 from harness.contracts import contracts
 from harness.execution.interrupt import INTERRUPTED, interruptible
 from harness.record import RUNS, Property, RayTrace, RunFolder

@@ -16,7 +16,7 @@ import torch
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.data import idx
-from harness.data.layout import NAMES
+from harness.data.idx import NAMES
 from harness.error import UsageError
 from harness.formula.spelling import spelling, written
 from harness.gate.baseline import Baseline, read_baseline, write_baseline

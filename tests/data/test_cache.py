@@ -13,7 +13,7 @@ from samples.image_files import contents, forbid_reading, lay_out
 
 from harness.data import fashion_mnist, idx
 from harness.data import synthetic as stand_in
-from harness.data.layout import LAYOUT, NAMES
+from harness.data.idx import LAYOUT, NAMES
 from harness.error import UsageError
 
 pytestmark = pytest.mark.usefixtures("nowhere")

@@ -11,7 +11,7 @@ import torchvision
 from samples.image_files import contents, lay_out
 
 from harness.data import fashion_mnist, idx
-from harness.data.layout import LAYOUT, NAMES
+from harness.data.idx import LAYOUT, NAMES
 from harness.error import UsageError
 
 SYSTEM = fashion_mnist.SYSTEM

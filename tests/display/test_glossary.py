@@ -9,8 +9,7 @@ from samples import screens
 from samples.command import Command
 
 from harness.contracts import contracts
-from harness.display.glossary import Entry, find_entry, read_entries
-from harness.display.listing import explain
+from harness.display.listing import Entry, explain, find_entry, read_entries
 from harness.findings import Grade
 from harness.gate.confirmation import State
 from harness.record import EventKind, Status

@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from harness.bench.command import print_results
-from harness.display.narrow import is_whole, list_rows, print_sentence
+from harness.display.table import is_whole, list_rows, print_sentence
 
 
 def shown(table: Table, width: int) -> str:

@@ -14,10 +14,9 @@ from samples.command import Command
 
 from harness.error import UsageError
 from harness.execution import executor_worker
-from harness.execution.executor import open_executor
-from harness.execution.executor_pool import ExecutorPool
+from harness.execution.executor import ExecutorPool, open_executor
 from harness.execution.executor_worker import Order, do_piece, worker_kind
-from harness.execution.result import Answer
+from harness.execution.plan import Answer
 from harness.execution.runner import carry_out
 from harness.isolation.delegate import Delegate
 from harness.isolation.fork_server import SERVER

@@ -10,8 +10,7 @@ import pytest
 import torch
 from samples.counting import Counting
 
-from harness.execution.plan import from_document, to_document
-from harness.execution.result import Answer
+from harness.execution.plan import Answer, from_document, to_document
 from harness.execution.runner import Backend, carry_out
 from harness.isolation.limits import Limits
 from harness.record import Fault

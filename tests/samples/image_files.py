@@ -6,7 +6,7 @@ import pytest
 
 from harness.data import idx
 from harness.data import synthetic as stand_in
-from harness.data.layout import NAMES
+from harness.data.idx import NAMES
 
 
 def contents() -> dict[str, idx.Bytes]:

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.display.narrow import print_sentence
-from harness.display.table import show_table
+from harness.display.table import print_sentence, show_table
 from harness.error import UsageError, require
 from harness.record import Proof
 from harness.wording.accuracy import CAST_LAWS, LAWS, format_operation, list_builds, make_accuracy_row, make_cast_row
