@@ -175,11 +175,7 @@ def _select_current(reading: Reading) -> list[Fix]:
     return [fix for fix in reading.fixes if fix.repairs in sentences]
 
 
-def _count_fixes(reading: Reading) -> str:
-    return f"{count(len(_select_current(reading)), 'verified fix').replace('fixs', 'fixes')}"
-
-
-@section(_count_fixes)
+@section(lambda reading: count(len(_select_current(reading)), "verified fix", plural="verified fixes"))
 def fixes(reading: Reading) -> Iterator[Part]:
     """Yield the rewrites, the diff and the verification of each fix."""
     for number, fix in enumerate(_select_current(reading), 1):

@@ -56,7 +56,7 @@ def call_on(device: str, call: Callable[..., Any], inputs: Sequence[Any]) -> Any
     for original, copied, unchanged in pairs:
         if copied.shape != original.shape:
             original.resize_(copied.shape)
-        elif not _has_same_bits(copied.detach(), unchanged):
+        elif not has_same_bits(copied.detach(), unchanged):
             original.detach().copy_(copied.detach())
     return _copy_back(output, device, [(original, copied) for original, copied, _ in pairs])
 
@@ -72,7 +72,7 @@ def _copy_to(x: Tensor, device: str) -> Tensor:
         raise NotApplicable(f"{device} has no {str(x.dtype).removeprefix('torch.')}") from error
 
 
-def _has_same_bits(a: Tensor, b: Tensor) -> bool:
+def has_same_bits(a: Tensor, b: Tensor) -> bool:
     """True if two tensors are equal element by element; NaN equals NaN."""
     return bool(((a == b) | ((a != a) & (b != b))).all())
 

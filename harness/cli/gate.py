@@ -148,9 +148,8 @@ def gate(
         if update:
             raise UsageError("cannot update the baseline without a run", remedy="pass `--run`")
         raise UsageError("nothing to compare", remedy="pass `--run` or `--against`")
-    root = project_root(Path.cwd())
+    root, overrides = project_root(Path.cwd()), _list_overrides(target, budget)
     policy = read_policy(root)
-    overrides = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
     _, project = complete_policy(policy.model_copy(update=overrides), root)
     if project is not None and against is not None:
         rule = "the targets of `[tool.harness]` are single functions"
@@ -178,6 +177,11 @@ def gate(
         for line in written:
             say(line)
     raise typer.Exit(code)
+
+
+def _list_overrides(target: str | None, budget_s: float | None) -> dict[str, object]:
+    """Return the fields of the policy that the command line sets."""
+    return {name: value for name, value in (("target", target), ("budget_s", budget_s)) if value is not None}
 
 
 def _reject_unfinished(run: str, *, update: bool) -> "list[GateFinding]":
@@ -362,8 +366,7 @@ def doctor(
     from harness.gate.policy import project_root, read_policy
 
     root = project_root(Path.cwd())
-    overrides = {name: value for name, value in (("target", target), ("budget_s", budget)) if value is not None}
-    policy = read_policy(root).model_copy(update=overrides)
+    policy = read_policy(root).model_copy(update=_list_overrides(target, budget))
     with progress() as bar:
         task = bar.add_task("time", total=None)
         diagnosis = diagnose(

@@ -24,6 +24,7 @@ from harness.record import (
     bounded_ratio,
     standard_error,
 )
+from harness.record.gate import MOST_DECISIVE
 
 PASSED, REGRESSED, NO_VERDICT, INCONCLUSIVE = 0, 1, 2, 3
 """The exit codes."""
@@ -70,10 +71,9 @@ def findings_to_print(findings: Sequence[GateFinding]) -> list[GateFinding]:
 
     A law that broke comes before a deviation that grew.
     """
-    order = [Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.RELEASE]
-    order += [Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED]
-    changed = (finding for finding in findings if finding.outcome in order)
-    return sorted(changed, key=lambda finding: (order.index(finding.outcome), IN_BASELINE not in finding.sentence))
+    changed = (finding for finding in findings if finding.outcome is not Outcome.UNCHANGED)
+    rank = MOST_DECISIVE.index
+    return sorted(changed, key=lambda finding: (rank(finding.outcome), IN_BASELINE not in finding.sentence))
 
 
 def time_finding(case: str, outcome: Outcome, sentence: str, *, machine: bool = False) -> GateFinding:
@@ -102,12 +102,11 @@ def match_cases(before: Mapping[str, str], current: Mapping[str, str], old: Poli
     lost = [name for name in timed_before if policy.renamed.get(name, name) not in timed_here]
     return Matching(
         tuple(name for name in timed_here if name in was),
-        (*(_report_missing(name, before, current, new, policy) for name in lost), *(_report_new(name) for name in new)),
+        (
+            *(_report_missing(name, before, current, new, policy) for name in lost),
+            *(time_finding(name, Outcome.NEW, f"{name} is new: the baseline has no time for it.") for name in new),
+        ),
     )
-
-
-def _report_new(name: str) -> GateFinding:
-    return time_finding(name, Outcome.NEW, f"{name} is new: the baseline has no time for it.")
 
 
 def _report_missing(
@@ -172,17 +171,15 @@ def time_findings(evidence: Evidence, ratios: Sequence[Comparison]) -> list[Gate
     candidates = [ratio for ratio in ratios if ratio.arm == CANDIDATE and ratio.case not in evidence.failures]
     slower = [ratio for ratio in candidates if _seems_slower(ratio, evidence)]
     unreached = [case for case in evidence.unreached if case not in {ratio.case for ratio in slower}]
-    findings += [_report_unreached(case) for case in unreached]
+    why = "was not measured within the budget: use a larger budget, or time fewer cases."
+    findings += [time_finding(case, Outcome.NO_VERDICT, f"{case} {why}", machine=True) for case in unreached]
     measured = [ratio for ratio in candidates if ratio.case not in unreached]
     control = next((ratio for ratio in ratios if ratio.arm == CONTROL), None)
     if control is None or control.outcome is not Outcome.REGRESSED:
         return [*findings, _report_unseen(control, measured), *map(_report_slower, slower)]
-    return [*findings, *(_make_finding(ratio, evidence) for ratio in measured), _report_seen(control)]
-
-
-def _report_unreached(case: str) -> GateFinding:
-    sentence = f"{case} was not measured within the budget: use a larger budget, or time fewer cases."
-    return time_finding(case, Outcome.NO_VERDICT, sentence, machine=True)
+    seen = f"The control works: 10 % more work in {control.case} was measured as {_format_slowdown(control)}."
+    judged = (_make_finding(ratio, evidence) for ratio in measured)
+    return [*findings, *judged, time_finding(control.case, Outcome.UNCHANGED, seen)]
 
 
 def none_reached(evidence: Evidence) -> str:
@@ -204,11 +201,6 @@ def _report_unseen(control: Comparison | None, measured: Sequence[Comparison]) -
         f"which is not clearly above {_format_percent(control.margin)}; {len(measured)} cases have no verdict."
     )
     return time_finding(control.case, Outcome.NO_VERDICT, sentence, machine=True)
-
-
-def _report_seen(control: Comparison) -> GateFinding:
-    sentence = f"The control works: 10 % more work in {control.case} was measured as {_format_slowdown(control)}."
-    return time_finding(control.case, Outcome.UNCHANGED, sentence)
 
 
 def _seems_slower(ratio: Comparison, evidence: Evidence) -> bool:

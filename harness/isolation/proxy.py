@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.calling.device import CPU
 from harness.calling.host import RemoteError
 from harness.case import Break, Case
-from harness.compat.torch import TreeSpec, tree_flatten, tree_unflatten
+from harness.compat.torch import tree_flatten, tree_unflatten
 
 
 class Requester(Protocol):
@@ -119,7 +119,9 @@ class _Calling:
         options = {"options": self.options} if self.options else {}
         answers = self.each("call", [{"inputs": call, **options} for call in calls])
         self.arrays = any(answer.get("arrays") is True for answer in answers)
-        self._flat = [_flatten(answer["value"]) for answer in answers]
+        values = [answer["value"] for answer in answers]
+        # Torch takes long to find that a tensor has no structure.
+        self._flat = [([value], None) if isinstance(value, Tensor) else tree_flatten(value) for value in values]
         self.counts = [sum(isinstance(x, Tensor) for x in parts) for parts, _ in self._flat]
         self.handles = [answer.get("handle") for answer in answers]
         for handle in self.handles:
@@ -132,11 +134,6 @@ class _Calling:
         remaining, flat, self._flat = iter(leaves), self._flat, []
         filled = [([next(remaining) if isinstance(x, Tensor) else x for x in parts], tree) for parts, tree in flat]
         return [parts[0] if tree is None else tree_unflatten(parts, tree) for parts, tree in filled]
-
-
-def _flatten(value: Any) -> tuple[list[Any], TreeSpec | None]:
-    """Return the leaves of a value and its structure; none for a tensor, since torch takes long for that."""
-    return ([value], None) if isinstance(value, Tensor) else tree_flatten(value)
 
 
 def _build_signature(description: Sequence[Any]) -> Signature:

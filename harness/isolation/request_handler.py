@@ -24,7 +24,7 @@ from harness.calling.adapter import (
     detaches,
     explain_missing_numpy,
 )
-from harness.calling.device import CPU, MisplacedError, call_on
+from harness.calling.device import CPU, MisplacedError, call_on, has_same_bits
 from harness.calling.model import AsStep
 from harness.calling.modes import (
     DEFAULT,
@@ -368,16 +368,12 @@ class _Slopes:
 def _compare_inputs(inputs: Sequence[Any], before: Sequence[Any], outputs: Sequence[Tensor]) -> dict[str, Any]:
     """Return the inputs that changed, and the inputs whose memory an output shares."""
     pairs = [(index, x) for index, x in enumerate(inputs) if isinstance(x, Tensor)]
-    changed = [(index, modes.detach(x)) for index, x in pairs if not _same(modes.detach(x), before[index])]
+    changed = [(index, modes.detach(x)) for index, x in pairs if not has_same_bits(modes.detach(x), before[index])]
     where = {x.untyped_storage().data_ptr() for x in outputs if x.numel() and x.device.type == CPU}
     return {
         "changed": [list(pair) for pair in changed],
         "shared": [index for index, x in pairs if x.numel() and x.untyped_storage().data_ptr() in where],
     }
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
 def _describe_error(case: Any, error: BaseException) -> dict[str, Any]:

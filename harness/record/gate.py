@@ -30,6 +30,13 @@ class Outcome(StrEnum):
     """It could not be compared, though it was to be."""
 
 
+MOST_DECISIVE = (
+    *(Outcome.REGRESSED, Outcome.NO_VERDICT, Outcome.RELEASE),
+    *(Outcome.INCONCLUSIVE, Outcome.NEW, Outcome.IMPROVED, Outcome.UNCHANGED),
+)
+"""The outcomes, the most decisive first."""
+
+
 class GateFinding(Record):
     """One comparison of the gate and its outcome, in one sentence."""
 

@@ -118,7 +118,8 @@ class Tuned:
     def _headline(self) -> str:
         rate = self._snapshot.rate.point
         default = self.rates.get(Choice(self.choice.batch_size))
-        gain = "" if default is None or Choice(self.choice.batch_size) == self.choice else _gain(rate, default.point)
+        is_default = default is None or Choice(self.choice.batch_size) == self.choice
+        gain = "" if is_default else f", {rate / default.point:.1f} times the rate of torch's defaults"
         return f"{self.choice}: {rate:,.0f} samples/s{gain}"
 
     def _repr_html_(self) -> str:
@@ -131,7 +132,3 @@ class Tuned:
         """Return a plot of all measured rates with their intervals."""
         rates = [(str(choice), rate.point, rate.low, rate.high) for choice, rate in self.rates.items()]
         return logbook("notebook").rates_drawing(rates, str(self.choice))
-
-
-def _gain(rate: float, default: float) -> str:
-    return f", {rate / default:.1f} times the rate of torch's defaults"

@@ -146,7 +146,7 @@ def curve_panels(
     return [
         wide_and_narrow(
             title,
-            partial(_draw_with_ends, draw=draw, height_in=height_in),
+            lambda axes: label_lines(axes, draw(axes), height_in=height_in),
             draw_narrow=partial(_draw_with_legend, draw=draw, columns=legend_columns),
             name=name,
             label=label,
@@ -154,10 +154,6 @@ def curve_panels(
             narrow_height_in=narrow_height_in,
         )
     ]
-
-
-def _draw_with_ends(axes: Axes, *, draw: Drawing, height_in: float) -> None:
-    label_lines(axes, draw(axes), height_in=height_in)
 
 
 def _draw_with_legend(axes: Axes, *, draw: Drawing, columns: int) -> None:

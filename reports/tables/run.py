@@ -12,11 +12,11 @@ from harness.record import (
     Environment,
     GateFinding,
     Headroom,
-    Outcome,
     Run,
     Status,
     Stretch,
 )
+from harness.record.gate import MOST_DECISIVE
 from harness.wording.number import UNKNOWN, duration, percent, plain, rate, size
 from harness.wording.table.gate import gate_table
 
@@ -87,21 +87,9 @@ def blind(audit: Audit) -> Table:
     return Table("audit-blind", title, headers(codes("line"), prose("operation"), numbers("times")), tuple(rows))
 
 
-ORDER = (
-    Outcome.REGRESSED,
-    Outcome.NO_VERDICT,
-    Outcome.RELEASE,
-    Outcome.INCONCLUSIVE,
-    Outcome.NEW,
-    Outcome.IMPROVED,
-    Outcome.UNCHANGED,
-)
-"""Order of outcomes, most decisive first."""
-
-
 def list_findings(findings: Sequence[GateFinding]) -> Table:
     """Return every finding as its sentence."""
-    return page_table(gate_table(sorted(findings, key=lambda finding: ORDER.index(finding.outcome))))
+    return page_table(gate_table(sorted(findings, key=lambda finding: MOST_DECISIVE.index(finding.outcome))))
 
 
 def comparisons(comparisons: Sequence[Comparison]) -> Table:

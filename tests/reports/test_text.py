@@ -7,7 +7,7 @@ import samples.run
 
 from harness.findings import findings
 from harness.record import Event, EventKind, Status, Verdict
-from harness.reports import number, source, text
+from harness.reports import source, text
 from harness.reports.figures.axis import ticks
 from harness.reports.summary import explain_declared, explain_finding, remarks
 from harness.reports.table import Table
@@ -27,7 +27,7 @@ from harness.wording.table import Header
         (written.plain(math.inf), "inf"),
         (written.plain(math.nan), "–"),
         (written.plain(None), "–"),
-        (number.value(math.nan), "nan"),
+        (text.value(math.nan), "nan"),
         (written.approximate(4_244_006.3), "4,244,000"),
         (round_to_error(2.00041, 3.2e-4), "2.00041"),
         (round_to_error(2.00041, 0.0), "2.000"),
@@ -40,12 +40,12 @@ from harness.wording.table import Header
         (written.size(16 * 2**30), "16.0 GiB"),
         (written.times(1.806), "1.81×"),
         (written.percent(0.8376), "83.8 %"),
-        (number.tick("10.0k"), "10k"),
-        (number.tick("0.000100"), "0.0001"),
-        (number.tick("100 µs"), "100 µs"),
-        (number.tick("1.50 ms"), "1.5 ms"),
-        (number.tick("1.00e-06"), "1e-06"),
-        (number.tick("3.20e+100"), "3.2e+100"),
+        (text.tick("10.0k"), "10k"),
+        (text.tick("0.000100"), "0.0001"),
+        (text.tick("100 µs"), "100 µs"),
+        (text.tick("1.50 ms"), "1.5 ms"),
+        (text.tick("1.00e-06"), "1e-06"),
+        (text.tick("3.20e+100"), "3.2e+100"),
         (text.count(1, "law"), "1 law"),
         (text.count(0, "law"), "0 laws"),
         (text.listing(["a", "b", "c"]), "a, b and c"),
@@ -89,15 +89,15 @@ def test_a_text_is_written_as_the_reader_expects_it(actual: str, expected: str) 
 )
 def test_a_cell_is_sorted_by_the_number_that_it_shows(shown: str, number_behind: float | None) -> None:
     """Numbers with different units are comparable. An unknown value has no number."""
-    magnitude = number.magnitude(shown)
+    magnitude = text.magnitude(shown)
     assert magnitude == (None if number_behind is None else pytest.approx(number_behind, rel=1e-12))
 
 
 @pytest.mark.parametrize("value", [3.2e-9, 4.5e-4, 0.02, 1.0, 777.0, 1e6])
 def test_a_formatted_number_keeps_its_order(value: float) -> None:
     """Times and rates are read back to three digits."""
-    assert number.magnitude(written.duration(value)) == pytest.approx(value, rel=5e-3)
-    assert number.magnitude(written.rate(value)) == pytest.approx(value, rel=5e-3)
+    assert text.magnitude(written.duration(value)) == pytest.approx(value, rel=5e-3)
+    assert text.magnitude(written.rate(value)) == pytest.approx(value, rel=5e-3)
 
 
 @pytest.mark.parametrize("low", [1.0, 3.05, 6.9, 9.5e-7, 2.2e4])

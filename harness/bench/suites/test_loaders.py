@@ -190,16 +190,9 @@ def length_fault(dataset: Any) -> LoadingFault | None:
     with suppress(LoadingError), supervise(LIMIT_S), suppress(Exception):
         dataset[length]
         delivers = True
-    return (
-        None
-        if not delivers
-        else LoadingFault(
-            FaultKind.LENGTH,
-            f"`len` of the data set is {length}, but index {length} also returns a sample",
-            "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it",
-            index=length,
-        )
-    )
+    sentence = f"`len` of the data set is {length}, but index {length} also returns a sample"
+    remedy = "let `__len__` return the number of samples, and let `__getitem__` raise IndexError beyond it"
+    return LoadingFault(FaultKind.LENGTH, sentence, remedy, index=length) if delivers else None
 
 
 def _has_indices(source: Source) -> bool:
@@ -254,7 +247,10 @@ def test_steady_state(
         record = record.model_copy(update={"budget": _measure_budget(pytestconfig, source, configuration)})
     TAPE.play(benchmark, [1e-6 * wall_us * source.samples for wall_us in record.wall_us], calls=1)
     keep(benchmark, record)
-    _validate(source, lane, request, configuration)
+    if source.dataset is not None:
+        _validate_lengths(source, lane, configuration)
+    else:
+        _validate_images(source.case, lane, request.getfixturevalue("data"), configuration)
 
 
 def _group(config: pytest.Config, configuration: Configuration, request: pytest.FixtureRequest) -> LoaderGroup:
@@ -348,14 +344,6 @@ def _fail(source: Source, configuration: Configuration, fault: LoadingFault, *re
 
 
 # Checks of the samples
-
-
-def _validate(source: Source, lane: OpenLoader, request: pytest.FixtureRequest, configuration: Configuration) -> None:
-    """Refuse the time of a loader that delivered wrong samples."""
-    if source.dataset is not None:
-        _validate_lengths(source, lane, configuration)
-    else:
-        _validate_images(source.case, lane, request.getfixturevalue("data"), configuration)
 
 
 def _validate_images(case: Case, lane: OpenLoader, data: ImageData, configuration: Configuration) -> None:

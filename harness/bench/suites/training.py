@@ -155,21 +155,16 @@ def _measure_distance(actual: Tensor, expected: Tensor) -> float:
     return distance if math.isfinite(distance) else math.inf
 
 
-def _choose_loss(kind: str, factor: float) -> Callable[[Tensor, Tensor], Tensor]:
-    if kind == "softmax":
-        return F.cross_entropy
-    return lambda scores, y: factor * F.mse_loss(scores.squeeze(1), y.double())
-
-
 @lru_cache(maxsize=4)
 def _run_gradient_descent(task: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
     """Return the first loss, and weight and bias after the last step, in float64."""
-    loss_of = _choose_loss(task.plan.kind, task.plan.factor)
     weight, bias, losses = task.weight.double(), task.bias.double(), []
     for number in range(len(task.plan.batches)):
         X, y = task.minibatch(number)
         weight, bias = weight.detach().requires_grad_(), bias.detach().requires_grad_()
-        loss = loss_of(X.double() @ weight.T + bias, y)
+        scores = X.double() @ weight.T + bias
+        is_linear = task.plan.kind == "linear"
+        loss = task.plan.factor * F.mse_loss(scores.squeeze(1), y.double()) if is_linear else F.cross_entropy(scores, y)
         slopes = torch.autograd.grad(loss, (weight, bias))
         weight, bias = weight - task.plan.lr * slopes[0], bias - task.plan.lr * slopes[1]
         losses.append(float(loss.detach()))
