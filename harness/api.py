@@ -27,7 +27,7 @@ from harness.verdict.isolated import Isolated, check_campaign, make_importable_c
 from harness.verdict.job import Job, reject_misfit, reject_uncallable
 from harness.verdict.probe import Probe
 from harness.verdict.replay import CORPUS
-from harness.wording import property_sentences
+from harness.wording.verdict import property_sentences
 
 
 def check(

@@ -291,7 +291,7 @@ def _read_properties(report: object, of: str) -> list[str]:
 def _format_sentences(reports: Sequence[object], *, strict: bool) -> list[str]:
     """Return the sentences about the properties of the functions, and mark those that fail items."""
     from harness.record import Property
-    from harness.wording import property_sentences
+    from harness.wording.verdict import property_sentences
 
     records = [Property.model_validate_json(text) for report in reports for text in _read_properties(report, FOUND)]
     distinct = {record.key: record for record in records}.values()
@@ -311,7 +311,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     from harness.error import printable
     from harness.findings import findings
-    from harness.wording import verdict_line
+    from harness.wording.verdict import verdict_line
 
     terminalreporter.section("laws")
     for sentence in _format_sentences(called, strict=terminalreporter.config.getoption("harness_strict")):
@@ -327,14 +327,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def _list_fixes(reports: Sequence[object]) -> list[str]:
     """Return the lines of the fixes, each once."""
     from harness.record import Fix
-    from harness.wording import fix_lines
+    from harness.wording.fix import fix_lines
 
     texts = dict.fromkeys(text for report in reports for text in _read_properties(report, FIX))
     return [line for text in texts for line in fix_lines(Fix.model_validate_json(text))]
 
 
 def _format_finding(finding: "Finding", verdicts: "list[Verdict]", *, first: bool) -> str:
-    from harness.wording import finding_block, finding_in_short, title_of
+    from harness.wording.finding import finding_block, finding_in_short, title_of
 
     spell = finding_block if first else finding_in_short
     return spell(finding, verdicts, width=WIDTH, name=f"{title_of(finding)}  {finding.case}")

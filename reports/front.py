@@ -12,7 +12,9 @@ import pandas as pd
 
 from harness.findings import findings
 from harness.record import Fix, Status
-from harness.wording import count_laws, fix_title, sentence
+from harness.wording.finding import sentence
+from harness.wording.fix import fix_title
+from harness.wording.verdict import count_laws
 
 from .figures import front as figures
 from .figures.audit import errors, headroom

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 
 from harness.record import Audit, Status, early
-from harness.wording import count_laws, select_failing, sentence, verdict_line
+from harness.wording.finding import sentence
 from harness.wording.number import rate, times
 from harness.wording.table.step import compare_in_words
+from harness.wording.verdict import count_laws, select_failing, verdict_line
 
 from .figures import front as figures
 from .figures.audit import NEAR

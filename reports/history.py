@@ -9,8 +9,8 @@ from typing import Any, Self
 import pandas as pd
 
 from harness.record import Breaking, Run, RunFolder, Status, Verdict
-from harness.wording import select_failing
 from harness.wording.number import UNKNOWN, duration, times
+from harness.wording.verdict import select_failing
 
 from .frame import FRAMES, Frames
 from .frame.loader import loaders

@@ -14,7 +14,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from harness.record import RunFolder, Status, early, write_atomically
-from harness.wording import audit_line, count_laws, proof_line, select_failing, survey_line, verdict_line
+from harness.wording.audit import audit_line
+from harness.wording.proof import proof_line
+from harness.wording.survey import survey_line
+from harness.wording.verdict import count_laws, select_failing, verdict_line
 
 from .figures.run import COLUMNS, trend_data
 from .front import front

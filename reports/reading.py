@@ -18,7 +18,7 @@ from harness.record.bench import (
 )
 from harness.record.crossing import DeviceComparison, compare_devices
 from harness.record.storage import RowT
-from harness.wording import select_informative
+from harness.wording.audit import select_informative
 
 from .frame import Frames, frames
 from .frame.declaration import list_placed

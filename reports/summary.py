@@ -8,17 +8,17 @@ from operator import attrgetter
 from harness.findings import Finding, findings
 from harness.findings.merging import group_by
 from harness.record import Breaking, Ended, Outcome, Proof, RayTrace, Run, Status, Worst, find_unfinished
-from harness.wording import (
+from harness.wording.audit import report_failed_steps
+from harness.wording.finding import sentence
+from harness.wording.number import plain
+from harness.wording.survey import (
     find_first_loss,
     group_by_case,
-    report_failed_steps,
     select_disagreeing,
     select_unanswered,
     select_undeclared,
-    sentence,
     summarize_failures,
 )
-from harness.wording.number import plain
 
 from .history import Change, tally
 from .page_part import Cause

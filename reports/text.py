@@ -4,7 +4,7 @@ import math
 import re
 
 from harness.error import printable as clean
-from harness.wording import fence_code, render_markdown
+from harness.wording.markdown import fence_code, render_markdown
 from harness.wording.number import BYTES, SECONDS, THOUSANDS, plain
 
 __all__ = ["clean", "count", "cut", "fence_code", "listing", "render_markdown", "shorten", "workers_in_words"]

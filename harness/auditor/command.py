@@ -115,7 +115,7 @@ def audit(
     from harness.auditor.display import AUDIT_WRITERS
     from harness.auditor.plan import Auditing, AuditPlan
     from harness.display.output_format import format_audits
-    from harness.wording import select_informative
+    from harness.wording.audit import select_informative
 
     if events and sample is not None:
         remedy = "leave out `--events`; between sampled steps it applies anyway"
@@ -195,7 +195,7 @@ def _choose_limit(plan: "AuditPlan", chosen: Mapping[str, object], execution: Ex
 
 def _add_run(audits: "list[Audit]", run: "AuditRun | None") -> "Iterator[Audit]":
     """Sort the audits, and add the number of audited steps to the most informative one, which is yielded."""
-    from harness.wording import select_informative
+    from harness.wording.audit import select_informative
 
     if run is None:
         return
@@ -223,8 +223,7 @@ def _parse_formats(names: list[str]) -> "list[WhatIf]":
 
 
 def _show(audits: "list[Audit]", calls: Counter[str], *, verbose: bool, quiet: bool) -> None:
-    from harness.wording import audit_line, format_audit, run_lines, select_informative
-    from harness.wording.audit import wrap_text
+    from harness.wording.audit import audit_line, format_audit, run_lines, select_informative, wrap_text
 
     width = console().width
     for audit in select_informative(audits):
@@ -242,6 +241,6 @@ def _format_trends(audits: "list[Audit]") -> list[str]:
     if len(audits) == 1:
         return []
     from harness.findings import find_trends
-    from harness.wording import format_trend
+    from harness.wording.audit import format_trend
 
     return [format_trend(trend) for trend in find_trends(audits)[:TRENDS]]

@@ -7,8 +7,9 @@ from junitparser import Failure, JUnitXml, TestCase, TestSuite
 from harness.display.verdict_document import format_fixes, format_xml
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
-from harness.wording import audit_line, finding_lines, fix_lines, render_markdown, run_lines, select_narrowest
-from harness.wording.audit import format_place
+from harness.wording.audit import audit_line, finding_lines, format_place, run_lines, select_narrowest
+from harness.wording.fix import fix_lines
+from harness.wording.markdown import render_markdown
 from harness.wording.table.audit import audit_table, headroom_table
 
 

@@ -196,7 +196,8 @@ def _show(campaign: Campaign, results: "Results", output: Output, decided_by: st
     from harness.display.output_format import format_check
     from harness.display.verdict import print_properties, print_verdicts
     from harness.display.verdict_document import WRITERS
-    from harness.wording import census_line, glossary_line, unclaimed_line, verdict_line
+    from harness.wording.finding import glossary_line, unclaimed_line
+    from harness.wording.verdict import census_line, verdict_line
 
     # A replay is about a single example, so it shows the whole record.
     in_full = verbose or campaign.example is not None

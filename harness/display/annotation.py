@@ -12,8 +12,10 @@ from harness.error import printable
 from harness.findings import Finding, findings
 from harness.record import Audit, AuditFinding, AuditKind, Fix, Property, Verdict
 from harness.record.audit import name_format
-from harness.wording import finding_lines, fix_lines, list_details, property_sentences, run_lines, sentence, title_of
-from harness.wording.finding import NOT_REQUIRED
+from harness.wording.audit import finding_lines, run_lines
+from harness.wording.finding import NOT_REQUIRED, list_details, sentence, title_of
+from harness.wording.fix import fix_lines
+from harness.wording.verdict import property_sentences
 
 Level = Literal["error", "warning", "note"]
 """Severities, named as compilers and SARIF name them."""

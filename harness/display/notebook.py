@@ -9,17 +9,11 @@ from harness.error import require
 from harness.execution.logbook import logbook
 from harness.findings import Finding, findings
 from harness.record import Fix, Property, Status, Verdict
-from harness.wording import (
-    finding_block,
-    finding_in_short,
-    fix_html,
-    fix_lines,
-    property_sentences,
-    verdict_line,
-    violation_block,
-)
 from harness.wording.card import BAD, GOOD, PRE, card
+from harness.wording.finding import finding_block, finding_in_short
+from harness.wording.fix import fix_html, fix_lines
 from harness.wording.table.verdict import law_table
+from harness.wording.verdict import property_sentences, verdict_line, violation_block
 
 if TYPE_CHECKING:
     import pandas as pd

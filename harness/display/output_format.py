@@ -13,7 +13,8 @@ from harness.display.annotation import (
 from harness.display.sarif import Log, make_audit_rules, make_check_rules
 from harness.display.verdict_document import Results
 from harness.record import Audit, Fix
-from harness.wording import audit_line, verdict_line
+from harness.wording.audit import audit_line
+from harness.wording.verdict import verdict_line
 
 
 def format_check(kind: str, results: Results) -> list[str]:

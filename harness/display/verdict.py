@@ -9,11 +9,11 @@ from harness.error import printable
 from harness.findings import WRONG, Grade, findings, grades
 from harness.findings.merging import group_by
 from harness.record import Epoch, LearnedParameter, Property, Status, Verdict
-from harness.wording import finding_block, finding_in_short, property_sentences, skip_lines, title_of, violation_block
+from harness.wording.finding import finding_block, finding_in_short, title_of
 from harness.wording.number import count
 from harness.wording.table.training import estimate_table, training_table
 from harness.wording.table.verdict import case_table, law_table
-from harness.wording.verdict import filled
+from harness.wording.verdict import filled, property_sentences, skip_lines, violation_block
 
 _IN_FULL = 1
 """Number of findings shown in full; the others are shortened by default."""

@@ -12,18 +12,11 @@ from harness.error import printable
 from harness.findings import Finding, findings, index_by_verdict
 from harness.findings.merging import group_by
 from harness.record import SCHEMA, Event, Fix, Property, Record, Status, Verdict
-from harness.wording import (
-    census_line,
-    fence_code,
-    finding_in_full,
-    fix_lines,
-    fix_title,
-    property_sentences,
-    render_markdown,
-    sentence,
-    verdict_line,
-)
+from harness.wording.finding import finding_in_full, sentence
+from harness.wording.fix import fix_lines, fix_title
+from harness.wording.markdown import fence_code, render_markdown
 from harness.wording.table.verdict import law_table
+from harness.wording.verdict import census_line, property_sentences, verdict_line
 
 
 class _Found(Record):

@@ -8,7 +8,7 @@ from harness.display.verdict_document import format_xml
 from harness.error import printable
 from harness.gate.finding import findings_to_print, gate_line
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record
-from harness.wording import render_markdown
+from harness.wording.markdown import render_markdown
 from harness.wording.table.gate import gate_table
 
 

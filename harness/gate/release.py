@@ -22,7 +22,7 @@ from harness.gate.base import git
 from harness.gate.baseline import NAME, Baseline, Seen, read_baseline
 from harness.gate.policy import FILE, Policy, project_root, read_policy
 from harness.record import Gate, GateFinding, Outcome, Status, Verdict
-from harness.wording import sentence
+from harness.wording.finding import sentence
 
 _COMPILED = ("*.pyx", "*.c", "*.cc", "*.cpp", "*.cu", "*.cuh", "*.h", "*.hpp")
 """Files of the folder that count for each case."""

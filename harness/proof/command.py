@@ -56,7 +56,7 @@ def prove(
     """
     from harness.display.verdict import print_properties
     from harness.proof.display import print_proofs
-    from harness.wording import proof_line
+    from harness.wording.proof import proof_line
 
     reject_nothing(target, "prove")
     shards = run_folder(run).path / "shards"

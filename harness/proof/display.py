@@ -9,9 +9,9 @@ from harness.display.table import print_sentence, show_table
 from harness.error import printable
 from harness.findings.merging import group_by
 from harness.record import Proof, Status
-from harness.wording import format_broken_laws, group_unanswered_proofs, list_layouts
 from harness.wording.accuracy import explain_departures
 from harness.wording.number import count
+from harness.wording.proof import format_broken_laws, group_unanswered_proofs, list_layouts
 from harness.wording.table.proof import proof_table
 
 _MAX_BLOCKS = 5

@@ -19,7 +19,7 @@ from harness.record import Fix, Status, Verdict
 from harness.repair.candidates import Candidate, list_candidates
 from harness.repair.search import SECONDS, VerifiedFix, find_best_fix, make_record
 from harness.verdict.campaign import Campaign
-from harness.wording import explanation, sentence
+from harness.wording.finding import explanation, sentence
 
 SCREENED = 3
 """Laws that a candidate is tried on first."""

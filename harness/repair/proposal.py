@@ -95,7 +95,7 @@ def propose_fix_of_check(request: FixRequest, campaign: "Campaign", verdicts: "S
     from harness.findings import findings
     from harness.repair.candidates import list_candidates
     from harness.repair.law_judge import IsolatedJudge, find_fix
-    from harness.wording import sentence
+    from harness.wording.finding import sentence
 
     wrong = [finding for finding in findings(verdicts) if finding.status.fails]
     if not wrong:

@@ -34,7 +34,7 @@ def survey(
     """
     from harness.surveyor.discovery import Discoveries
     from harness.surveyor.display import print_survey
-    from harness.wording import select_disagreeing, select_unanswered, select_undeclared
+    from harness.wording.survey import select_disagreeing, select_unanswered, select_undeclared
 
     reject_nothing(target, "survey")
     planned = replace(question, target=target)

@@ -10,8 +10,9 @@ from pydantic import Field, TypeAdapter
 from harness.error import absence, require
 from harness.execution.logbook import logbook
 from harness.record import Accumulator, Breaking, Profile, Property, RayTrace, Record, Worst
-from harness.wording import format_result, property_sentences, select_disagreeing, select_undeclared, survey_line
 from harness.wording.card import card
+from harness.wording.survey import format_result, select_disagreeing, select_undeclared, survey_line
+from harness.wording.verdict import property_sentences
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,13 @@ from harness.error import printable
 from harness.findings.merging import group_by
 from harness.record import Accumulator, Breaking
 from harness.surveyor.discovery import Discoveries
-from harness.wording import format_closed_form, format_summing, select_disagreeing, select_unanswered, select_undeclared
+from harness.wording.survey import (
+    format_closed_form,
+    format_summing,
+    select_disagreeing,
+    select_unanswered,
+    select_undeclared,
+)
 from harness.wording.table import Table
 from harness.wording.table.survey import breaking_table, worst_table
 

@@ -118,8 +118,10 @@ class Tuned:
     def _headline(self) -> str:
         rate = self._snapshot.rate.point
         default = self.rates.get(Choice(self.choice.batch_size))
-        is_default = default is None or Choice(self.choice.batch_size) == self.choice
-        gain = "" if is_default else f", {rate / default.point:.1f} times the rate of torch's defaults"
+        is_default = Choice(self.choice.batch_size) == self.choice
+        gain = (
+            "" if default is None or is_default else f", {rate / default.point:.1f} times the rate of torch's defaults"
+        )
         return f"{self.choice}: {rate:,.0f} samples/s{gain}"
 
     def _repr_html_(self) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from harness.record import Proof, RunFolder, Status, Verdict
-from harness.wording import format_witness
+from harness.wording.proof import format_witness
 
 from .declaration import CASE, CONTRACT, DTYPE, LAW_CHECKED, REAL, TEXT, UNIT, WHOLE, Column, Row, frame
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.record import Accumulator, Breaking, Profile, RunFolder, Verdict, Worst
 from harness.record.bench import OperationRecord, VectorizationRecord
-from harness.wording import format_certainty, format_closed_form, format_result, format_summing
+from harness.wording.survey import format_certainty, format_closed_form, format_result, format_summing
 
 from .declaration import (
     CASE,

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from harness.findings import Finding, findings
 from harness.record import AuditFinding, Status
-from harness.wording import excerpt, format_source, list_details, property_sentences, sentence, title_of
+from harness.wording.audit import excerpt
+from harness.wording.finding import format_source, list_details, sentence, title_of
+from harness.wording.verdict import property_sentences
 
 from .. import summary
 from ..page_part import Cause, Causes, Findings, Note, Part

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from harness.findings import Finding
 from harness.record import Status, Verdict
-from harness.wording import finding_in_full
+from harness.wording.finding import finding_in_full
 
 from ..text import cut
 

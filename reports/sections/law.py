@@ -7,7 +7,7 @@ from harness.dtype import PARAMETERS, short_name
 from harness.findings import Finding, findings
 from harness.findings.merging import group_by
 from harness.record import Status, Verdict, find_unfinished
-from harness.wording import finding_block, sentence
+from harness.wording.finding import finding_block, sentence
 
 from ..figures.accuracy import headroom_figure
 from ..mathml import mathml

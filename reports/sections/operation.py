@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from harness.record.bench import OperationRecord
-from harness.wording import format_broken_laws
+from harness.wording.proof import format_broken_laws
 from harness.wording.table.call import operation_table
 from harness.wording.table.proof import proof_table
 from harness.wording.table.survey import SURE, breaking_table, worst_table

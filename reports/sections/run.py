@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from harness.wording import run_lines
+from harness.wording.audit import run_lines
 from harness.wording.table.audit import audit_table, headroom_table
 
 from ..figures.audit import errors, headroom

@@ -6,7 +6,7 @@ import pytest
 from samples.audit import finding, room
 
 from harness.auditor.line import add_source
-from harness.wording import excerpt, finding_lines
+from harness.wording.audit import excerpt, finding_lines
 
 CODE = (
     """import torch

@@ -24,7 +24,7 @@ from harness.laws import subject
 from harness.record import Fault, Status
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, list_jobs
-from harness.wording import violation_block
+from harness.wording.verdict import violation_block
 
 GENERIC = [mutant for mutant in MUTANTS if mutant.generic and mutant.contract in {"softmax", "squared_error", "linear"}]
 

@@ -11,8 +11,8 @@ from torch.nn import functional
 import harness
 from harness.findings import findings
 from harness.record import Mistake, Status, Verdict
-from harness.wording import finding_block, sentence, violation_block
-from harness.wording.finding import format_source
+from harness.wording.finding import finding_block, format_source, sentence
+from harness.wording.verdict import violation_block
 
 
 def softmax_of_columns(x: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from harness.tuner.loader_choice import Choice
 from harness.tuner.notebook import Tuned
 from harness.tuner.search import Reason, SearchState
 from harness.tuner.tuning import SearchSpace, Tuning
-from harness.wording import audit_html
+from harness.wording.table.audit import audit_html
 
 
 @pytest.fixture(scope="module")

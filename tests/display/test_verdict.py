@@ -10,7 +10,7 @@ from torch import Tensor
 import harness
 from harness.display.verdict import print_properties, print_verdicts
 from harness.record import Status
-from harness.wording import property_sentences
+from harness.wording.verdict import property_sentences
 
 
 def naive_softmax(x: Tensor) -> Tensor:

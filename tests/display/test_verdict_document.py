@@ -11,7 +11,7 @@ from torch import Tensor
 import harness
 from harness.display.verdict_document import Results, make_json, make_junit, make_markdown
 from harness.record import Verdict
-from harness.wording import verdict_line
+from harness.wording.verdict import verdict_line
 
 
 def naive(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import pytest
 from samples.audit import audit, room
 
 from harness.findings import find_trends
-from harness.wording import format_trend, select_informative
+from harness.wording.audit import format_trend, select_informative
 
 
 def over(*factors: float) -> list:

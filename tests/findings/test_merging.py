@@ -9,7 +9,8 @@ import samples.run
 from harness.findings import findings, index_by_verdict
 from harness.findings.merging import group_by
 from harness.record import Event, EventKind, Mistake, Status, TensorText, Verdict, Violation, WorstExample
-from harness.wording import finding_block, finding_in_short, glossary_line, list_details, sentence, verdict_line
+from harness.wording.finding import finding_block, finding_in_short, glossary_line, list_details, sentence
+from harness.wording.verdict import verdict_line
 
 OVERFLOW = Event(kind=EventKind.OVERFLOW, operation="exp", dtype="float32", place="homework.py:3", input=88.75)
 

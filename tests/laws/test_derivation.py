@@ -15,7 +15,7 @@ from harness.laws import compare_repeated_calls
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import list_jobs
-from harness.wording import violation_block
+from harness.wording.verdict import violation_block
 
 FLOAT32 = FORMATS["float32"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.record import Proof, RunFolder, Status
-from harness.wording import format_differences, format_witness, format_worst
+from harness.wording.proof import format_differences, format_witness, format_worst
 
 HERE = Path(__file__).parent
 RECORDED = HERE.parent / "recorded" / "proofs.jsonl.gz"

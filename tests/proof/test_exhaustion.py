@@ -22,7 +22,7 @@ from harness.proof import pairs
 from harness.proof.exhaustion import Exhaustion, Proving
 from harness.proof.shards import Shard, Shards
 from harness.record import RUNS, Proof, RunFolder
-from harness.wording import format_extent
+from harness.wording.proof import format_extent
 
 SOFTMAX = """
 import os

@@ -23,7 +23,7 @@ from harness.proof.tally import LIMITS
 from harness.proof.threshold import compare_with_limit
 from harness.record import Status, TensorText
 from harness.verdict.job import Job
-from harness.wording import format_extent
+from harness.wording.proof import format_extent
 
 FORMATS = ("float16", "bfloat16")
 

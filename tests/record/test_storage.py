@@ -13,7 +13,7 @@ from harness.command.session import Session
 from harness.error import UsageError
 from harness.record import RUNS, Epoch, Record, Run, RunFolder, Status, TensorText, Verdict, sort_by_age
 from harness.record.storage import seal_line, write_atomically
-from harness.wording import verdict_line
+from harness.wording.verdict import verdict_line
 
 
 def verdict(**changes: object) -> Verdict:

@@ -11,8 +11,7 @@ from harness.record.audit import Ruin
 from harness.reports.figures.audit import errors, headroom
 from harness.reports.table import Table, page_table
 from harness.reports.tables.run import blind, place
-from harness.wording import audit_html
-from harness.wording.table.audit import audit_table, headroom_table
+from harness.wording.table.audit import audit_html, audit_table, headroom_table
 
 EVIL = "<img src=x onerror=alert(1)>"
 WRONG = AuditFinding(

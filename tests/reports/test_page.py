@@ -30,7 +30,7 @@ from harness.reports import svg
 from harness.reports.frame import FRAMES
 from harness.reports.observation import load
 from harness.reports.page import write_report
-from harness.wording import verdict_line
+from harness.wording.verdict import verdict_line
 
 
 class Outline(HTMLParser):

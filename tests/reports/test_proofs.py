@@ -12,7 +12,7 @@ from harness.record import Proof, RunFolder
 from harness.record.storage import beginning, seal_line
 from harness.reports.page import write_report
 from harness.reports.tables import operation as tables
-from harness.wording import (
+from harness.wording.proof import (
     format_broken_laws,
     format_extent,
     format_witness,

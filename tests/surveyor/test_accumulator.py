@@ -10,7 +10,7 @@ from harness.case import Case
 from harness.record import Accumulator
 from harness.surveyor.accumulator import accumulator
 from harness.verdict.job import list_jobs
-from harness.wording import format_summing
+from harness.wording.survey import format_summing
 
 
 def found(function: object, contract: str, dtype: str) -> Accumulator:

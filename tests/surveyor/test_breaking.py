@@ -20,7 +20,13 @@ from harness.surveyor.breaking import RaySearch, breaking, follows
 from harness.surveyor.explore import explorations
 from harness.surveyor.search import Budget
 from harness.verdict.job import Job, list_jobs
-from harness.wording import format_closed_form, select_disagreeing, select_unanswered, select_undeclared, survey_line
+from harness.wording.survey import (
+    format_closed_form,
+    select_disagreeing,
+    select_unanswered,
+    select_undeclared,
+    survey_line,
+)
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 

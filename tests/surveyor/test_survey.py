@@ -14,7 +14,7 @@ from harness.error import UsageError
 from harness.record import RUNS, Accumulator, Breaking, Profile, RunFolder, Worst
 from harness.surveyor.discovery import Discoveries
 from harness.surveyor.plan import Survey
-from harness.wording import format_certainty, format_result
+from harness.wording.survey import format_certainty, format_result
 
 HOMEWORK = """
 import torch

@@ -8,7 +8,8 @@ from harness.case import Case
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import list_jobs
-from harness.wording import unclaimed_line, verdict_line
+from harness.wording.finding import unclaimed_line
+from harness.wording.verdict import verdict_line
 
 
 def naive_softmax(x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from harness.verdict.decide import PATIENCE, decide
 from harness.verdict.job import Job, list_jobs
 from harness.verdict.replay import list_known_examples, make_json, read_json
 from harness.verdict.trial import Census
-from harness.wording import violation_block
+from harness.wording.verdict import violation_block
 
 
 def naive(x: Tensor) -> Tensor:

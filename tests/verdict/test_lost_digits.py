@@ -11,7 +11,7 @@ from harness.findings import Grade, grade
 from harness.record import Status, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import list_jobs
-from harness.wording import verdict_line
+from harness.wording.verdict import verdict_line
 
 LAW = "dominating_class_not_lost"
 

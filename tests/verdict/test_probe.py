@@ -22,7 +22,7 @@ from harness.findings import grades
 from harness.record import Property, Status
 from harness.verdict.job import list_jobs
 from harness.verdict.probe import Probe
-from harness.wording import property_sentences, verdict_line
+from harness.wording.verdict import property_sentences, verdict_line
 
 FEW: dict[str, Any] = {"examples": 2, "seconds": 1.0}
 """The number of examples that these tests need."""

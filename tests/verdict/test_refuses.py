@@ -13,7 +13,7 @@ from torch import Tensor
 import harness
 from harness.display.notebook import Verdicts
 from harness.record import Fault, Status
-from harness.wording import property_sentences
+from harness.wording.verdict import property_sentences
 
 LAWS = ("value", "finite_on_extreme_logits", "fully_masked_row", "nan_stays_in_its_row")
 """Laws on numbers, on large numbers, on infinities and on NaN."""

@@ -13,7 +13,7 @@ from harness.record import EventKind, Status, TensorText, Verdict
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, list_jobs
 from harness.verdict.replay import decode_example, make_json, read_json
-from harness.wording import census_line, violation_block
+from harness.wording.verdict import census_line, violation_block
 
 
 def clamped(logits: Tensor, targets: Tensor) -> Tensor:

@@ -3,8 +3,7 @@
 import pytest
 import samples.audit
 
-from harness.wording import format_audit
-from harness.wording.audit import wrap_text
+from harness.wording.audit import format_audit, wrap_text
 
 RECORDED = """\
 train.py:3 softmax: exp(100) overflows in float32: it is inf from

@@ -7,7 +7,7 @@ import samples.run
 
 from harness.findings import Finding
 from harness.record import Status, TensorText, Verdict
-from harness.wording import finding_in_short, list_details, sentence
+from harness.wording.finding import finding_in_short, list_details, sentence
 
 
 def tensor(*values: float, shape: tuple[int, ...] | None = None) -> TensorText:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from harness.error import printable
-from harness.wording import fence_code, render_markdown
+from harness.wording.markdown import fence_code, render_markdown
 from harness.wording.table import Header, render_markdown_table
 
 HOSTILE = "a|b <img src=x> **c** _d_ [e](http://f) `g` ``h`` $i$ # j\n- k &lt; \\| ~~l~~"

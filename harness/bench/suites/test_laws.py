@@ -8,7 +8,7 @@ from harness.record import Status
 from harness.timing.clock import threads
 from harness.verdict.decide import decide
 from harness.verdict.job import Job, list_jobs
-from harness.wording import violation_block
+from harness.wording.verdict import violation_block
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
