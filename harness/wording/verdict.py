@@ -22,7 +22,7 @@ def verdict_line(verdicts: Sequence[Verdict], early: str = "") -> str:
     """Return the verdict on all laws of a run as one plain sentence.
 
     A law of a case counts once, however many verdicts it has on dtypes and devices. The sentence begins with ``early``,
-    the reason why the check ended early, as :func:`harness.record.command.early` returns it.
+    the reason why the check ended early, as :func:`harness.record.head.early` returns it.
     """
     if early:
         return verdict_line(verdicts).replace("verdict: ", f"verdict: {early}, the rest was not checked; ", 1)

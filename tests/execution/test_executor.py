@@ -175,7 +175,7 @@ def test_a_worker_of_another_kind_is_refused(
         (replace(here, origin=here.origin.model_copy(update={"capability": "VSX"})), r"torch .*, VSX, "),
         (replace(here, versions=versions), r"6\.0; run the command on a machine "),
     ):
-        monkeypatch.setattr("harness.execution.executor_pool.worker_kind", lambda other=other: other)
+        monkeypatch.setattr("harness.execution.executor.worker_kind", lambda other=other: other)
         with pytest.raises(
             UsageError, match=rf"the worker on .* differs from this machine: it has .*, this machine has {named}"
         ):
