@@ -1,6 +1,7 @@
 """The command ``tolerances``."""
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -69,10 +70,14 @@ def tolerances(
     suites: dict[str, Suite] = {}
 
     def work(work: Work) -> None:
-        from harness.tolerances.processors import list_runs
         from harness.tolerances.suite_run import run_suite
 
-        runs = list_runs() if processors else {"": {}}
+        runs: Mapping[str, Mapping[str, str]] = {"": {}}
+        if processors:
+            # It imports torch, which takes two seconds.
+            from harness.tolerances.processors import list_runs
+
+            runs = list_runs()
         work.begin("collecting", len(runs), shown=100 * len(runs))
         for number, (name, variables) in enumerate(runs.items()):
             decision = "measure" if suites else "both" if processors else "judge"
@@ -82,10 +87,10 @@ def tolerances(
             work.opened.done += 1
 
     def show(work: Work) -> int:
-        from harness.tolerances.processors import predict_failures
-
         suite = next(iter(suites.values()), Suite())
         if len(suites) > 1:
+            from harness.tolerances.processors import predict_failures
+
             suite = predict_failures(suites)
         new = list(suite.places) if known is None else find_new(suite, known)
         fails = any(known is not None or place.answer is Answer.VACUOUS for place in new)

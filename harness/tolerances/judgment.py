@@ -24,6 +24,9 @@ NEARLY_ZERO = 1e-6
 STEPS = 12
 """Doublings of a difference, until it is refused or uses less than a thousandth of the tolerance."""
 
+DISAGREEMENT = 0.5
+"""Results that differ by less are nearer to each other than to 0, so that who refuses 1 % more refuses 0."""
+
 AGREEMENT = 1e-2
 """A tolerance is loose if the results agree to this share of it."""
 
@@ -49,18 +52,26 @@ def judge(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Ju
     if scale < NEARLY_ZERO:
         return _unjudged("expected value 0 without a scale")
     agreement = max(_measure_difference(a, e) for a, e in pairs) / scale
-    agree = f"results agree to {agreement:.1g} of their size" if agreement < 1.0 else "results do not agree at all"
-    if accepts(map_numbers(actual, lambda x: 0 * x)):
-        sign = " and the other sign" if accepts(map_numbers(actual, lambda x: -x)) else ""
-        return Judged(answer=Answer.VACUOUS, reason=f"accepts 0{sign}; {agree}")
-    for percent in (10, 1):
-        if accepts(map_numbers(actual, partial(mul, 1 + percent / 100))):
-            if agreement > AGREEMENT * percent / 100:
-                return _unjudged(f"results differ by {agreement:.1g} of their size, as statistics do")
-            return Judged(answer=Answer.LOOSE, reason=f"accepts a result that is {percent} % too large; {agree}")
+    if agreement > DISAGREEMENT or accepts(_scale(actual, percent=1)):
+        agree = f"results agree to {agreement:.1g} of their size" if agreement < 1.0 else "results do not agree at all"
+        if accepts(map_numbers(actual, lambda x: 0 * x)):
+            sign = " and the other sign" if accepts(map_numbers(actual, lambda x: -x)) else ""
+            return Judged(answer=Answer.VACUOUS, reason=f"accepts 0{sign}; {agree}")
+        for percent in (10, 1):
+            if accepts(_scale(actual, percent=percent)):
+                if agreement > AGREEMENT * percent / 100:
+                    return _unjudged(f"results differ by {agreement:.1g} of their size, as statistics do")
+                return Judged(answer=Answer.LOOSE, reason=f"accepts a result that is {percent} % too large; {agree}")
     if not accepts(map_numbers(actual, _move_by_one_ulp)):
         return Judged(answer=Answer.TIGHT, reason="refuses a result that is off by one unit in the last place")
     return _sound()
+
+
+def judge_step(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
+    """Judge a comparison where another one was sound: nothing but one unit in the last place changes the verdict."""
+    if is_exact or accepts(map_numbers(actual, _move_by_one_ulp)):
+        return _sound()
+    return judge(actual, expected, accepts, is_exact=is_exact)
 
 
 def measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
@@ -99,6 +110,10 @@ def _widen(actual: Any, expected: Any, factor: float) -> Any:
     if isinstance(actual, float) or _is_floating(actual):
         return actual + (factor - 1.0) * (actual - expected)
     return actual
+
+
+def _scale(value: Any, *, percent: int) -> Any:
+    return map_numbers(value, partial(mul, 1 + percent / 100))
 
 
 def _sound() -> Judged:

@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ class Judging:
         self._interception = Interception(root, decide)
         self._interception.start()
         self._is_seeded = decide is not judge
-        self._passed = self._failed = 0
+        self._outcomes: Counter[str] = Counter()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note the files with tests, which may belong to an installed package."""
@@ -64,30 +65,27 @@ class Judging:
                 if name in sys.modules:
                     operator.attrgetter(seeding)(sys.modules[name])(seed)
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:  # noqa: ARG002 - the hook's argument
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, call: "pytest.CallInfo[None]"
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Keep the comparisons of a test that passes; where differences are measured, of every test."""
+        # The report has the outcome also where a test of unittest fails or is skipped, which raises nothing.
+        report = yield
         watch = self._interception.watch
+        if call.when == "call":
+            self._outcomes[report.outcome] += 1
+            if report.passed or (report.failed and watch.notes_failures):
+                watch.keep(has_passed=report.passed)
         watch.pending.clear()
-        try:
-            yield
-        except pytest.skip.Exception:
-            raise
-        except BaseException:
-            self._failed += 1
-            if watch.notes_failures:
-                watch.keep(has_passed=False)
-            raise
-        else:
-            self._passed += 1
-            watch.keep(has_passed=True)
-        finally:
-            watch.pending.clear()
+        return report
 
     def pytest_unconfigure(self) -> None:
         """Restore the functions, and write the verdicts."""
         self._interception.stop()
         watch = self._interception.watch
-        suite = Suite(places=watch.places, passed=self._passed, failed=self._failed, root=str(watch.root))
+        suite = Suite(
+            places=watch.places, passed=self._outcomes["passed"], failed=self._outcomes["failed"], root=str(watch.root)
+        )
         file = self._folder / f"{os.getpid()}.json"
         file.write_text(suite.model_dump_json(), encoding="utf-8")

@@ -18,8 +18,13 @@ RAN, NONE = {0, 1}, 5
 PATIENCE_S = 10.0
 """Seconds that pytest has to write its verdicts after an interrupt."""
 
-_ERRORS = (r"E +(\w*(?:Error|Exception|Exit)\b.*)", r".*: error: (.*)", r"ERROR: (.*)")
-"""Lines of pytest that name an error: of a module, of an option, and of a path."""
+_ERRORS = (
+    r"E +(\w*(?:Error|Exception|Exit)\b.*)",
+    r".*: error: (.*)",
+    r"ERROR: (.*)",
+    r"INTERNALERROR> (\w+Error: .*)",
+)
+"""Lines of pytest that name an error: of a module, of an option, of a path, and of a plugin."""
 
 
 def run_suite(

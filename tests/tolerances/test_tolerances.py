@@ -250,6 +250,47 @@ def test_processors_show_which_right_results_would_be_refused(tmp_path: Path) ->
     ]
 
 
+def test_only_tests_that_fail_are_counted_as_failed(tmp_path: Path, judge: Judge) -> None:
+    """A test of unittest that fails raises nothing in pytest; one that is skipped has not failed."""
+    (tmp_path / "test_mine.py").write_text(
+        "import unittest, numpy, pytest\n"
+        "class TestMine(unittest.TestCase):\n"
+        "    def test_failure(self):\n"
+        "        self.assertAlmostEqual(0.25, 0.2500001, delta=1.0)\n"
+        "        self.fail()\n"
+        "    def test_skip(self):\n"
+        "        self.assertAlmostEqual(0.25, 0.2500001, delta=1.0)\n"
+        "        raise unittest.SkipTest\n"
+        "def test_skip():\n"
+        "    raise unittest.SkipTest\n"
+        "@pytest.mark.xfail\n"
+        "def test_expected():\n"
+        "    numpy.testing.assert_allclose(1.0, 2.0)\n"
+        "def test_torch():\n"
+        "    import torch\n"
+        "    from torch.testing import assert_close\n"
+        "    assert_close(torch.ones(2), torch.ones(2), rtol=0.1, atol=0.0)\n",
+        encoding="utf-8",
+    )
+    done = judge(tmp_path)
+    assert done.stdout.splitlines() == [
+        "LOOSE       test_mine.py:17: accepts a result that is 1 % too large; results agree to 0 of their size "
+        "(torch.testing.assert_close, rtol = 0.1, atol = 0.0)",
+        "tolerances: 0 vacuous, 1 loose, 0 tight, 0 sound, 0 not judged, in 1 test; 1 test failed, without verdicts",
+    ]
+
+
+def test_an_error_of_a_plugin_is_the_reason(tmp_path: Path, judge: Judge) -> None:
+    """The summary of the tests is the last line of pytest, and no reason."""
+    (tmp_path / "test_mine.py").write_text("def test_mine():\n    pass\n", encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(
+        "def pytest_runtest_makereport():\n    raise TypeError('unexpected benchmark')\n", encoding="utf-8"
+    )
+    done = judge(tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "harness: cannot judge the suite: TypeError: unexpected benchmark; run pytest alone\n"
+
+
 def test_an_interrupt_keeps_the_verdicts_of_the_tests_that_are_finished(tmp_path: Path) -> None:
     """Also where a shell in the background has told its children to ignore Ctrl-C."""
     (tmp_path / "test_mine.py").write_text(
@@ -269,8 +310,7 @@ def test_an_interrupt_keeps_the_verdicts_of_the_tests_that_are_finished(tmp_path
         process.send_signal(signal.SIGTERM)
         output, _ = process.communicate(timeout=60)
     assert output == (
-        "tolerances: 0 vacuous, 0 loose, 0 tight, 1 sound, 0 not judged, in 1 test; 1 test failed, without verdicts; "
-        "interrupted after 0 of 1 run\n"
+        "tolerances: 0 vacuous, 0 loose, 0 tight, 1 sound, 0 not judged, in 1 test; interrupted after 0 of 1 run\n"
     )
     assert process.returncode == 143
 
