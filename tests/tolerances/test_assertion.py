@@ -31,6 +31,15 @@ def test_a_right_result_passes_and_three_mistakes_fail(name: str) -> None:
             comparison.check(mistake)
 
 
+def test_the_documents_have_how_many_mistakes_the_constants_accept() -> None:
+    """The tolerance of the test itself decides, on what the test compares."""
+    table = Path(__file__).parents[2].joinpath("docs/tolerances-in-the-wild.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ") for line in table.splitlines() if "`(" in line]
+    accepted = {row[0].split("`")[1]: int(row[-1].strip(" |")) for row in rows}
+    assert accepted == {comparison.place: comparison.accepted for comparison in ROWS().values()}
+    assert f"{sum(accepted.values())} of 36" in table
+
+
 @pytest.mark.parametrize(
     "instructions",
     [{"ATEN_CPU_CAPABILITY": "default"}, {"ATEN_CPU_CAPABILITY": "avx2"}, {"OMP_NUM_THREADS": "1"}],
