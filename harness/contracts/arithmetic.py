@@ -20,8 +20,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, dd, to_array
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, derive_long_rows, implementation_laws, law
 from harness.laws.size import derive_many_rows, many_rows, no_drift
 from harness.laws.strategies import (
@@ -267,8 +266,7 @@ def _extreme_features(format_: Format, rng: np.random.Generator) -> Example:
     """One feature, so that only the result can overflow; the bias is negligible next to the largest numbers."""
     numbers = list_special_numbers(format_)
     X, weight = rng.choice(numbers, size=(16, 1)), rng.choice(numbers, size=(8, 1))
-    bias = rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8)
-    return make_tensors(format_, X=X, weight=weight, bias=bias)
+    return make_tensors(format_, X=X, weight=weight, bias=rng.choice([0.0, 1.0, -1.0, format_.tiny], size=8))
 
 
 def _long_features(format_: Format) -> st.SearchStrategy[Example]:

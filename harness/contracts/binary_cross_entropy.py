@@ -27,17 +27,115 @@ The constants above are derived here.
 from collections.abc import Callable
 
 import numpy as np
+import torch
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.contracts.building_blocks import binary_logits, logistic_function, usual_laws
+from harness.contracts.building_blocks import logistic_function, usual_laws
 from harness.contracts.building_blocks.definition import Definition
-from harness.contracts.building_blocks.logistic_function import sigma, tail
+from harness.contracts.building_blocks.logistic_function import arguments, around_zero, drawn, sigma, tail
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, to_array
-from harness.floats import double_double as dd
-from harness.laws import Axes, Contract, Subject, law
+from harness.floats import Array, DoubleDouble, Format, Measurement, dd, portable, to_array
+from harness.laws import LONGEST, Axes, Contract, Example, Inputs, Ray, Subject, law
+from harness.laws.strategies import ONE_SEED, SEEDS, alter_inputs, extremes, long_rows
+
+# Inputs: groups ``[g, n]`` of logits and of targets between zero and one
+
+_LONGEST = 32
+
+
+def _targets(logits: Tensor, format_: Format, rng: np.random.Generator) -> Tensor:
+    """Targets ``y`` for which ``1 - y`` is exact: any class, the right one, zero, half and one, or soft ones.
+
+    A quarter of the groups has each kind. Right targets make losses and gradients tiny. Soft targets are multiples of
+    ``2 u``, at distances of all magnitudes from either class.
+    """
+    shape, bits = tuple(logits.shape), format_.precision - 1
+    right = (to_array(logits) > 0).astype(np.float64)
+    small = np.floor(portable.exp2(bits * rng.random(shape))) / 2.0**bits
+    soft = np.where(rng.random(shape) < 0.5, small, 1.0 - small)
+    kind = rng.integers(0, 4, size=(shape[0], 1))
+    kinds = [rng.integers(0, 2, shape).astype(np.float64), right, rng.integers(0, 3, shape) / 2.0, soft]
+    return torch.from_numpy(np.choose(kind, kinds)).to(format_.dtype)
+
+
+def _with_targets(
+    logits: st.SearchStrategy[Tensor], format_: Format, seeds: st.SearchStrategy[int] = SEEDS
+) -> st.SearchStrategy[Example]:
+    def expand(drawn: Tensor, seed: int) -> Example:
+        return {"logits": drawn, "targets": _targets(drawn, format_, np.random.default_rng(seed))}
+
+    return st.builds(expand, logits, seeds)
+
+
+def groups(format_: Format) -> st.SearchStrategy[Example]:
+    """Groups ``[g, n]`` of structured logits and of targets; no sum over a group overflows.
+
+    In half of the batches a group is a single row, so that a mean over rows does not hide a row.
+    """
+    largest, rows = format_.max / (2.0 * _LONGEST), (4, 64)
+    single = arguments(format_, largest=largest, rows=rows, columns=(1, 1))
+    multiple = arguments(format_, largest=largest, rows=rows, columns=(2, _LONGEST))
+    return _with_targets(st.one_of(single, multiple), format_)
+
+
+def extreme_groups(format_: Format) -> st.SearchStrategy[Example]:
+    """One logit per group, including the largest and the smallest numbers."""
+    return _with_targets(extremes(format_, columns=(1, 1)), format_)
+
+
+def long_groups(format_: Format) -> st.SearchStrategy[Example]:
+    """Groups of up to 65,536 nearly equal logits."""
+    return _with_targets(long_rows(format_), format_, ONE_SEED)
+
+
+def zero_groups(format_: Format) -> st.SearchStrategy[Example]:
+    """Zeros of either sign, and the smallest numbers."""
+    return _with_targets(drawn(around_zero(format_), format_, rows=(4, 32), columns=(1, 8)), format_)
+
+
+def every_third_infinite(target_of_positive: float) -> Inputs:
+    """Every third group has only infinite logits, with the given target for +inf and the other target for -inf."""
+
+    def with_infinities(example: Example, rng: np.random.Generator) -> Example:
+        logits, targets = example["logits"].clone(), example["targets"].clone()
+        positive = rng.random(tuple(logits[::3].shape)) < 0.5
+        logits[::3] = torch.from_numpy(np.where(positive, np.inf, -np.inf)).to(logits)
+        row_targets = np.where(positive, target_of_positive, 1.0 - target_of_positive)
+        targets[::3] = torch.from_numpy(row_targets).to(targets)
+        return {"logits": logits, "targets": targets}
+
+    return alter_inputs(groups, with_infinities)
+
+
+# Rays
+
+
+def _ray(name: str, sign: float, target: float) -> Ray:
+    """A logit of one sign and one class, one row per group."""
+
+    def example(t: Tensor, _: Format) -> Example:
+        return {"logits": (sign * t)[:, None], "targets": torch.full_like(t, target)[:, None]}
+
+    return Ray(name, f"x = {'-' if sign < 0 else ''}t, y = {target:g}", example, lambda format_: format_.max / 64.0)
+
+
+def _many(t: Tensor, format_: Format) -> Example:
+    zeros = torch.zeros(1, int(t), dtype=format_.dtype)
+    return {"logits": zeros, "targets": torch.ones_like(zeros)}
+
+
+RAYS = (
+    _ray("positive logit of class 1", 1.0, 1.0),
+    _ray("positive logit of class 0", 1.0, 0.0),
+    _ray("negative logit of class 1", -1.0, 1.0),
+    _ray("negative logit of class 0", -1.0, 0.0),
+    Ray("rows", "t zeros of class 1", _many, lambda _: LONGEST, lambda _: 1.0, whole=True),
+)
+"""Right and wrong logits of either sign, and many rows."""
+
 
 # Oracle
 
@@ -198,17 +296,11 @@ gradient = usual_laws.gradient(
     non_finite="0 * inf in the backward pass of a logarithm of zero: compute from logits",
 )
 
-gradient_digits_not_lost = usual_laws.gradient(
-    Exact(("logits", "targets"), gradient_oracle, _gradient_error(typical=False), ("reduction",)),
-    "The gradient keeps its digits where it is small, at least for the logits of one class.",
-    name="gradient_digits_not_lost",
-    source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
-    bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, plus subnormals",
-    cause="autograd of (1 - y) x - logsigmoid(x) gives (1 - y) - sigmoid(-x), which cancels where y and sigmoid(x) "
-    "are small: write the backward pass yourself",
-    inputs=binary_logits.groups,
-    examples=6,
-    lost_digits="autograd builds it from the terms of the loss, and either choice of terms cancels for one class",
+gradient_at_zero = gradient.derive(
+    zero_groups,
+    "gradient_at_zero",
+    "At both zeros and next to them the gradient is its limit, (1/2 - y) / n.",
+    cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
 )
 
 
@@ -222,9 +314,22 @@ gradient_digits_not_lost = usual_laws.gradient(
 def gradient_not_lost(loss: Subject, logits: Tensor, targets: Tensor) -> Measurement:
     """Measure ``inf`` where the gradient is wrongly zero, which stops learning; soft targets are not examined."""
     expected = gradient_oracle(logits, targets, loss.declares["reduction"])
-    hard = np.isin(to_array(targets), (0.0, 1.0))
-    looked_at = dd.select(hard, expected, 0.0)
+    looked_at = dd.select(np.isin(to_array(targets), (0.0, 1.0)), expected, 0.0)
     return usual_laws.measure_not_lost(loss.gradient((logits, targets)), looked_at, loss.format)
+
+
+gradient_digits_not_lost = usual_laws.gradient(
+    Exact(("logits", "targets"), gradient_oracle, _gradient_error(typical=False), ("reduction",)),
+    "The gradient keeps its digits where it is small, at least for the logits of one class.",
+    name="gradient_digits_not_lost",
+    source="chain rule; the bound is an operation-by-operation analysis of the backward pass",
+    bound="u (2 [x >= 0] + 2 y + 6 s + 3 |sigma(x) - y|) / n, plus subnormals",
+    cause="autograd of (1 - y) x - logsigmoid(x) gives (1 - y) - sigmoid(-x), which cancels where y and sigmoid(x) "
+    "are small: write the backward pass yourself",
+    inputs=groups,
+    examples=6,
+    lost_digits="autograd builds it from the terms of the loss, and either choice of terms cancels for one class",
+)
 
 
 def _infinite_groups(logits: Tensor, targets: Tensor, *, wrong: bool) -> NDArray[np.bool_]:
@@ -242,7 +347,7 @@ certain_and_right = usual_laws.policy(
     policies=lambda *_: {"nan": np.nan, "zero": 0.0},
     source="0 * inf is undefined although its limit is not; see the convention `certain_and_right`",
     cause="`certain_and_right` is a convention (nan or zero): declare the one you intend",
-    inputs=binary_logits.every_third_infinite(1.0),
+    inputs=every_third_infinite(1.0),
 )
 
 
@@ -254,7 +359,7 @@ certain_and_wrong = usual_laws.rows_become(
     expected=np.inf,
     source="ln(1 + e^x) - x y grows without bound",
     cause="inf - inf: terms of size |x| are subtracted from each other; add terms of one sign instead",
-    inputs=binary_logits.every_third_infinite(0.0),
+    inputs=every_third_infinite(0.0),
 )
 
 
@@ -271,34 +376,18 @@ BINARY_CROSS_ENTROPY = Contract(
     signature="(logits[n], targets[n]) -> []",
     summary="mean of ln(1 + exp(x)) - x y",
     domain="finite logits, |x| <= max / 64; 0 <= y <= 1 such that 1 - y is exact; some laws also use infinities",
-    inputs=binary_logits.groups,
+    inputs=groups,
     laws=(
-        value,
-        digits_not_lost,
-        loss_not_lost,
-        finite_on_extreme_logits,
-        not_negative,
-        classes_exchange,
-        gradient,
-        gradient.derive(
-            binary_logits.zero_groups,
-            "gradient_at_zero",
-            "At both zeros and next to them the gradient is its limit, (1/2 - y) / n.",
-            cause="the derivatives of |x| and max(x, 0) at the kink do not add up: choose the branch with where(x < 0)",
-        ),
-        gradient_not_lost,
-        gradient_digits_not_lost,
-        certain_and_right,
-        certain_and_wrong,
+        *usual_laws.defined_in(globals()),
         usual_laws.on_extreme_numbers(
             value,
-            binary_logits.extreme_groups,
+            extreme_groups,
             "The value is also right for the largest and smallest finite logits and for both zeros.",
         ),
         *usual_laws.of_every_operation(
             value,
             gradient,
-            long=binary_logits.long_groups,
+            long=long_groups,
             cause="a sum accumulated in a 16-bit format stops growing at 2^p and overflows in float16: accumulate "
             "in float32",
             rows=False,
@@ -306,7 +395,7 @@ BINARY_CROSS_ENTROPY = Contract(
     ),
     axes={"logits": Axes(("g", "n")), "targets": Axes(("g", "n"))},
     output=(),
-    rays=binary_logits.RAYS,
+    rays=RAYS,
     conventions={**REDUCTIONS, "certain_and_right": ("nan", "zero")},
     grouped=True,
 )

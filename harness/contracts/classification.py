@@ -5,8 +5,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from harness.floats import FORMATS, Format, Measurement, compare, to_array
-from harness.floats import double_double as dd
+from harness.floats import FORMATS, Format, Measurement, compare, dd, to_array
 from harness.laws import Axes, Contract, Example, Subject, derive_long_rows, implementation_laws, law
 from harness.laws.strategies import EDGES, LENGTHS, batches, draw_labels, make_inputs
 
@@ -105,8 +104,7 @@ def _scores(format_: Format, rows: Tensor, n: int, rng: np.random.Generator) -> 
     scores = rows[: len(rows) // n * n].reshape(-1, n, rows.shape[-1])
     largest = scores.double().amax(-1, keepdim=True)
     unique = ((scores.double() == largest).sum(-1, keepdim=True) == 1).all(1, keepdim=True)
-    plain = torch.arange(scores.shape[-1]).to(format_.dtype).expand_as(scores)
-    scores = torch.where(unique, scores, plain)
+    scores = torch.where(unique, scores, torch.arange(scores.shape[-1]).to(format_.dtype).expand_as(scores))
     return {"scores": scores, "labels": draw_labels(scores, rng)}
 
 

@@ -18,8 +18,7 @@ from harness.contracts.building_blocks import labelled_logits, logit_rows, usual
 from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.reduction import REDUCTIONS, averaged, oracle_of_slope, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, compare_absolute, dd, to_array
 from harness.laws import Axes, Contract, Subject, derivative_laws, derive_long_rows, implementation_laws, law
 from harness.laws.strategies import ONE_SEED
 
@@ -163,6 +162,16 @@ gradient = usual_laws.gradient(
     "use log_softmax",
 )
 
+masked_classes_ignored = value.derive_special(
+    labelled_logits.masked_off_label,
+    "masked_classes_ignored",
+    "A logit of -inf outside the label adds nothing: the loss equals that of the other classes.",
+    cause="0 * -inf is NaN, or a large negative constant replaces -inf: use -inf, and avoid the product",
+)
+
+
+gradient_of_masked_rows = logit_rows.of_masked_rows(gradient, labelled_logits.masked_off_label)
+
 
 # Special values
 
@@ -218,12 +227,6 @@ def infinite_logit(loss: Subject, logits: Tensor, labels: Tensor) -> Measurement
     return usual_laws.compare_policy(loss, actual, infinite.any((-2, -1)), policies, "infinite_logit")
 
 
-def _total(loss: Subject, terms: Array) -> tuple[float, float]:
-    """Return the sum, whose logarithm is the loss of the first class."""
-    logits, exact = logit_rows.logarithms(terms, loss.format)
-    return float(np.exp(float(loss(logits[None], torch.zeros(1, 1, dtype=torch.int64)).reshape(())))), exact
-
-
 # Contract
 
 CROSS_ENTROPY = Contract(
@@ -239,24 +242,7 @@ CROSS_ENTROPY = Contract(
     domain=logit_rows.DOMAIN,
     inputs=labelled_logits.groups_of_logits,
     laws=(
-        value,
-        finite_on_extreme_logits,
-        not_negative,
-        loss_not_lost,
-        differs_by_the_logits,
-        shift_invariant,
-        columns_in_any_order,
-        gradient,
-        value.derive_special(
-            labelled_logits.masked_off_label,
-            "masked_classes_ignored",
-            "A logit of -inf outside the label adds nothing: the loss equals that of the other classes.",
-            cause="0 * -inf is NaN, or a large negative constant replaces -inf: use -inf, and avoid the product",
-        ),
-        logit_rows.of_masked_rows(gradient, labelled_logits.masked_off_label),
-        impossible_label,
-        fully_masked_row,
-        infinite_logit,
+        *usual_laws.defined_in(globals()),
         usual_laws.on_extreme_numbers(value, labelled_logits.single_rows(logit_rows.extreme_logits)),
         derive_long_rows(
             value, labelled_logits.single_rows(logit_rows.long_logits, ONE_SEED), cause=logit_rows.LONG_ROWS
@@ -275,7 +261,9 @@ CROSS_ENTROPY = Contract(
     ),
     axes={"logits": Axes(("g", "n", "k"), largest=logit_rows.largest_logit), "labels": Axes(("g", "n"), index_of="k")},
     output=(),
-    total=_total,
+    total=logit_rows.sum_of_exponentials(
+        lambda loss, logits: np.exp(float(loss(logits[None], torch.zeros(1, 1, dtype=torch.int64)).reshape(())))
+    ),
     conventions={
         **REDUCTIONS,
         "fully_masked": ("nan", "zeros", "uniform"),

@@ -7,8 +7,11 @@ without workers, and describe wrong results in words.
 
 from harness.contracts.building_blocks.delivery import batch, ending, order, randomness, samples, wholeness
 from harness.contracts.building_blocks.delivery.asking import asks
+from harness.contracts.building_blocks.usual_laws import defined_in
 from harness.laws import Contract
 from harness.laws.contract import Anything
+
+_MODULES = (samples, wholeness, order, randomness, batch, ending)
 
 DATA_LOADER = Contract(
     "data_loader",
@@ -16,7 +19,7 @@ DATA_LOADER = Contract(
     summary="batches of a data set, over workers, epochs and ranks; also accepts a data set or a loader object",
     domain="requests with 0, 2 and 3 workers, with and without shuffling, 1 to 3 ranks, epochs 0 and 1",
     inputs=asks(num_workers=(0, 2)),
-    laws=(*samples.LAWS, *wholeness.LAWS, *order.LAWS, *randomness.LAWS, *batch.LAWS, *ending.LAWS),
+    laws=tuple(law for module in _MODULES for law in defined_in(vars(module))),
     conventions={
         "reference": Anything("file.py:function that returns a sample for its index, or a sequence of samples"),
         "order": ("seed", "workers"),

@@ -39,8 +39,7 @@ from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, portable, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, dd, portable, to_array
 from harness.laws import Contract, Subject, law
 from harness.laws.strategies import Shape
 
@@ -213,6 +212,21 @@ digits_not_lost = usual_laws.value(
     lost_digits=usual_laws.ABSORBED,
 )
 
+
+@law(
+    "entropy(X) is zero only where the exact entropy underflows.",
+    source="H >= p ln(1/p) > 0 for any class with 0 < p < 1",
+    cause="the small terms are lost in larger ones that cancel, as in logsumexp(x) - sum p x: add terms of the "
+    "same sign",
+    group="value",
+    lost_digits=usual_laws.ABSORBED,
+)
+def entropy_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
+    """Measure ``inf`` where the entropy is lost; exponentials that underflow are lost together with their gaps."""
+    underflow = subnormals(logits, entropy.format)
+    return usual_laws.measure_not_lost(entropy(logits), entropy_oracle(logits), entropy.format, underflow)
+
+
 not_negative = usual_laws.one_sided(
     _VALUE,
     "not_negative",
@@ -236,20 +250,6 @@ def at_most_ln_k(entropy: Subject, logits: Tensor) -> Measurement:
     reference = dd.select(actual <= largest.hi, actual, largest)
     absolute = log_softmax_form_bound(logits, entropy_oracle(logits), entropy.format)
     return within(actual, reference, absolute, entropy.format)
-
-
-@law(
-    "entropy(X) is zero only where the exact entropy underflows.",
-    source="H >= p ln(1/p) > 0 for any class with 0 < p < 1",
-    cause="the small terms are lost in larger ones that cancel, as in logsumexp(x) - sum p x: add terms of the "
-    "same sign",
-    group="value",
-    lost_digits=usual_laws.ABSORBED,
-)
-def entropy_not_lost(entropy: Subject, logits: Tensor) -> Measurement:
-    """Measure ``inf`` where the entropy is lost; exponentials that underflow are lost together with their gaps."""
-    underflow = subnormals(logits, entropy.format)
-    return usual_laws.measure_not_lost(entropy(logits), entropy_oracle(logits), entropy.format, underflow)
 
 
 finite_on_extreme_logits = usual_laws.finite(
@@ -300,6 +300,15 @@ gradient = usual_laws.gradient(
     non_finite="0 * inf in the backward pass of a logarithm of zero: choose the safe argument *before* the logarithm",
 )
 
+impossible_classes_are_ignored = value.derive_special(
+    _masked,
+    "impossible_classes_are_ignored",
+    "A class with a logit of -inf adds nothing to the entropy.",
+)
+
+
+gradient_of_masked_rows = logit_rows.of_masked_rows(gradient, _masked)
+
 
 # Special values
 
@@ -328,23 +337,7 @@ ENTROPY = Contract(
     domain=logit_rows.DOMAIN,
     inputs=_inputs,
     laws=(
-        value,
-        digits_not_lost,
-        entropy_not_lost,
-        not_negative,
-        at_most_ln_k,
-        finite_on_extreme_logits,
-        shift_invariant,
-        class_order_invariant,
-        gradient,
-        value.derive_special(
-            _masked,
-            "impossible_classes_are_ignored",
-            "A class with a logit of -inf adds nothing to the entropy.",
-        ),
-        logit_rows.of_masked_rows(gradient, _masked),
-        fully_masked_row,
-        infinite_logit,
+        *usual_laws.defined_in(globals()),
         *logit_rows.of_every_operation(value, gradient),
     ),
     axes=logit_rows.REDUCED_AXES,

@@ -223,12 +223,7 @@ KL_DIVERGENCE = Contract(
     domain="0 < p <= 1 with a sum of one up to rounding, -max/16 <= log_q <= 0; some laws also use p = 0 and -inf",
     inputs=_inputs,
     laws=(
-        value,
-        not_below_gibbs,
-        zero_for_equal_distributions,
-        class_order_invariant,
-        gradient,
-        gradient_in_p,
+        *usual_laws.defined_in(globals()),
         *distributions.of_impossible_classes(value, _without, zero="log_q = -inf", non_finite=IMPOSSIBLE),
         gradient.derive(
             _without(of_p=True, of_q=True),

@@ -28,8 +28,7 @@ from harness.contracts.building_blocks.distributions import rounded_softmax
 from harness.contracts.building_blocks.logit_rows import LONG_ROWS
 from harness.contracts.building_blocks.moments import compare_within
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, dd, portable, to_array
 from harness.laws import Axes, Contract, Example, Inputs, Limit, Ray, Subject, law, many_rows
 from harness.laws.strategies import alter_inputs, draw_companions, long_rows, make_inputs, make_tensors
 
@@ -78,8 +77,7 @@ def _absolute_bound(p: Tensor, q: Tensor, normalised: str, expected: DoubleDoubl
 
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
     """Compare within an absolute error, which is infinite only where a division by the sum loses a probability."""
-    compare = compare_within if np.isposinf(absolute).any() else within
-    return compare(actual, expected, absolute, format_)
+    return (compare_within if np.isposinf(absolute).any() else within)(actual, expected, absolute, format_)
 
 
 def _lost_by_division(p: Array, q: Array, difference: Array, format_: Format) -> Array:
@@ -245,11 +243,7 @@ KL_DIVERGENCE_OF_PROBABILITIES = Contract(
     domain="0 < p, q <= 1, each with a sum of one up to rounding; some laws also use zeros and subnormal q",
     inputs=_inputs,
     laws=(
-        value,
-        zero_for_equal_distributions,
-        class_order_invariant,
-        gradient,
-        gradient_in_q,
+        *usual_laws.defined_in(globals()),
         *distributions.of_impossible_classes(value, _without, zero="q = 0", non_finite=IMPOSSIBLE),
         usual_laws.on_extreme_numbers(
             value, _extremes, "The value is also right for probabilities from the smallest number to one."

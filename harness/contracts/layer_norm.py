@@ -39,8 +39,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import moments, normalization, usual_laws
 from harness.contracts.building_blocks.definition import Definition
-from harness.floats import Array, DoubleDouble, Format, Measurement, exact_sum, portable, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, dd, exact_sum, portable, to_array
 from harness.laws import Axes, Contract, Example, Subject, law
 from harness.laws.strategies import Shape, make_inputs
 
@@ -281,8 +280,6 @@ gradient_digits_not_lost = normalization.gradient_digits_not_lost(
     bound="the bound of the gradient, without the subnormal",
 )
 
-infinite_entry = moments.infinite_entry(_VALUE, "A row with an infinite entry is NaN.", _conditioned)
-
 
 # Contract
 
@@ -294,6 +291,9 @@ _DROWNED_ROWS_STAY_BOUNDED = value.derive(
     "rstd - mean * rstd rounds its products: square the deviations themselves, and divide them",
 )
 
+
+infinite_entry = moments.infinite_entry(_VALUE, "A row with an infinite entry is NaN.", _conditioned)
+
 _VALUE_ON_EXTREME_NUMBERS = normalization.value_on_extreme_rows(value)
 
 LAYER_NORM = Contract(
@@ -304,18 +304,7 @@ LAYER_NORM = Contract(
     domain=moments.DOMAIN,
     inputs=_conditioned,
     laws=(
-        value,
-        rows_have_mean_zero,
-        mean_square_at_most_one,
-        shift_invariant,
-        odd,
-        doubling_at_most_doubles,
-        constant_rows_become_zeros,
-        gradient,
-        gradient_digits_not_lost,
-        _DROWNED_ROWS_STAY_BOUNDED,
-        infinite_entry,
-        _VALUE_ON_EXTREME_NUMBERS,
+        *usual_laws.defined_in(globals()),
         *moments.of_every_operation(value, gradient),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},

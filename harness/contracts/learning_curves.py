@@ -38,8 +38,7 @@ def _exact_loss(X: Array, y: Tensor, parameters: Array, k: int) -> tuple[float, 
     """Mean cross-entropy at the parameters, with the scores."""
     d = X.shape[1]
     scores = X @ parameters[: k * d].reshape(k, d).T + parameters[k * d :]
-    loss = loss_oracle(torch.from_numpy(scores), y, "mean")
-    return float(loss.hi), scores
+    return float(loss_oracle(torch.from_numpy(scores), y, "mean").hi), scores
 
 
 def _loss_bound(X: Array, scores: Array, distance: float, format_: Format) -> float:

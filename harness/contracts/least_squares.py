@@ -12,8 +12,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks.book_data import book_data, distance_from_truth, standard_errors
 from harness.contracts.building_blocks.gradient_descent import FLOATS, flat, matmul
-from harness.floats import DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
-from harness.floats import double_double as dd
+from harness.floats import DoubleDouble, Format, Measurement, compare_absolute, dd, portable, to_array
 from harness.laws import Contract, Example, Subject, compare_repeated_calls, law, repeatable
 from harness.laws.strategies import SEEDS
 

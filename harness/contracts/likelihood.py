@@ -151,8 +151,7 @@ def gradients_agree_exactly(nll: Subject, mean: Tensor, target: Tensor, variance
     reference = to_array(mean - target) / divisor
     # A subnormal quotient has one more rounding, and so may each intermediate result.
     bound = np.where(np.abs(reference) >= 64.0 * n * nll.format.tiny, 0.0, 4.0 * np.maximum(1.0, 1.0 / divisor))
-    actual = _gradient_of_mean(nll, mean, target, power)
-    return compare(actual, reference, bound, nll.format)
+    return compare(_gradient_of_mean(nll, mean, target, power), reference, bound, nll.format)
 
 
 @law(
@@ -250,8 +249,7 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
         variance = portable.exp2(rng.uniform(-6.0, 6.0, size=(groups, n)) * spread)
         design = np.stack([np.ones((groups, rows)), portable.standard_normal(rng, (groups, rows))], axis=-1)
         # Exponential noise has different mean and median, so that other likelihoods have different fits.
-        noise = -portable.log(1.0 - rng.random((groups, rows))) - 1.0
-        response = 0.5 - design[..., 1] + noise
+        response = 0.5 - design[..., 1] + (-portable.log(1.0 - rng.random((groups, rows))) - 1.0)
         data = {"design": torch.from_numpy(design), "response": torch.from_numpy(response)}
         return {"mean": mean, "target": target, **make_tensors(format_, variance=variance), **data}
 

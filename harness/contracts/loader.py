@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.data import idx
-from harness.floats import Format, Measurement, compare
-from harness.floats import double_double as dd
+from harness.floats import Format, Measurement, compare, dd
 from harness.laws import CaseError, Contract, Example, Subject, law
 from harness.laws.strategies import SEEDS
 
@@ -131,8 +130,7 @@ def pixels_are_bytes_over_255(
     """Compare in the order of the files."""
     (epoch,) = _epochs(loader, images, labels, Request(train, batch_size, shuffle=False))
     delivered = torch.cat([batch for batch, _ in epoch])
-    expected = dd.lift(images.double().numpy()[:, None]) / 255.0
-    return compare(delivered, expected, 1.5, loader.format)
+    return compare(delivered, dd.lift(images.double().numpy()[:, None]) / 255.0, 1.5, loader.format)
 
 
 @law(

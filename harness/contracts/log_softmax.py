@@ -13,16 +13,14 @@ from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, dd, to_array
 from harness.laws import Contract, Subject, law
 
 # Oracle
 
 
 def _log_pullback_screen(elementary: dd.Elementary, x: Array, cotangent: Array) -> DoubleDouble:
-    p = sums.softmax_screen(elementary, x)
-    return dd.lift(cotangent) - p * dd.total(dd.lift(cotangent), keepdims=True)
+    return dd.lift(cotangent) - sums.softmax_screen(elementary, x) * dd.total(dd.lift(cotangent), keepdims=True)
 
 
 exponentials_sum = Definition("(y): sum(exp(y))").oracle()
@@ -144,6 +142,12 @@ masked_entries = logit_rows.masked_entries_law(
     "ln 0 = -inf",
 )
 
+gradient_of_masked_rows = logit_rows.of_masked_rows(
+    gradient,
+    logit_rows.masked_logits,
+    "If some logits are -inf, the gradient equals that of the others, and the cotangent itself where masked.",
+)
+
 fully_masked_row = logit_rows.fully_masked_law(
     _VALUE,
     "A row of only -inf gives the declared result: NaN, or the logarithms of zeros or of the uniform distribution.",
@@ -163,12 +167,6 @@ infinite_logit = logit_rows.infinite_logit_law(
 )
 
 
-def _total(log_softmax: Subject, terms: Array) -> tuple[float, float]:
-    """Return the sum from the logarithm of the first probability."""
-    logits, exact = logit_rows.logarithms(terms, log_softmax.format)
-    return float(np.exp(-float(log_softmax(logits)[0, 0]))), exact
-
-
 # Contract
 
 LOG_SOFTMAX = Contract(
@@ -178,26 +176,11 @@ LOG_SOFTMAX = Contract(
     domain=logit_rows.DOMAIN,
     inputs=logit_rows.logits_and_cotangents,
     laws=(
-        value,
-        finite_on_extreme_logits,
-        not_positive,
-        dominating_class_not_lost,
-        exponentials_sum_to_one,
-        shift_invariant,
-        columns_in_any_order,
-        gradient,
-        masked_entries,
-        logit_rows.of_masked_rows(
-            gradient,
-            logit_rows.masked_logits,
-            "If some logits are -inf, the gradient equals that of the others, and the cotangent itself where masked.",
-        ),
-        fully_masked_row,
-        infinite_logit,
+        *usual_laws.defined_in(globals()),
         *logit_rows.of_every_operation(value, gradient, logit_rows.long_logits),
     ),
     axes=logit_rows.AXES,
-    total=_total,
+    total=logit_rows.sum_of_exponentials(lambda log_softmax, logits: np.exp(-float(log_softmax(logits)[0, 0]))),
     output=("n", "k"),
     conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit", "difference")},
 )

@@ -26,8 +26,7 @@ from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.logit_rows import DOMAIN, largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, portable, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, dd, portable, to_array
 from harness.floats.format import compare, compare_absolute, from_ordinal, to_ordinal
 from harness.laws import Axes, Contract, Example, Inputs, Ray, Subject, implementation_laws, law, many_rows, no_drift
 from harness.laws.strategies import STRUCTURES, Shape, batches, draw_companions, extremes, make_inputs, mask_entries
@@ -93,8 +92,7 @@ def _gradient_bound(a: Array, b: Array, cotangent: Array, format_: Format) -> Ar
 def neighbours(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """Numbers that differ by at most four units in the last place."""
     start = torch.from_numpy(portable.standard_normal(rng, (shape.rows, 1)) * magnitude).to(format_.dtype)
-    near = from_ordinal(to_ordinal(start) + rng.integers(-4, 5, size=tuple(shape)), format_)
-    return near.double().numpy()
+    return from_ordinal(to_ordinal(start) + rng.integers(-4, 5, size=tuple(shape)), format_).double().numpy()
 
 
 def _split(pairs: Tensor, **rest: Tensor) -> Example:
@@ -262,15 +260,7 @@ LOGADDEXP = Contract(
     domain=DOMAIN,
     inputs=_pairs(),
     laws=(
-        value,
-        digits_not_lost,
-        finite_on_extreme_terms,
-        at_least_the_maximum,
-        commutes,
-        shift_equivariant,
-        gradient,
-        nothing_added,
-        infinite_terms,
+        *usual_laws.defined_in(globals()),
         gradient.derive(
             _pairs(mask_entries),
             "gradient_of_masked_pairs",

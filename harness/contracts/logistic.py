@@ -13,8 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import logistic_function, usual_laws
 from harness.contracts.building_blocks.logit_rows import largest_logit, largest_weight
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, dd, to_array
 from harness.laws import Axes, Contract, Law, Subject, derivative_laws, implementation_laws, law, no_drift
 
 Bound = Callable[[Array, Format], Array]

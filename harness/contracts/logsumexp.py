@@ -17,8 +17,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, dd, to_array
 from harness.laws import Axes, Contract, Subject, law, many_rows
 
 # Bounds
@@ -180,6 +179,18 @@ def one_column(logsumexp: Subject, logits: Tensor) -> Measurement:
     return compare(logsumexp(logits[:, :1]), to_array(logits)[:, 0], 0.0, logsumexp.format)
 
 
+masked_entries_ignored = value.derive_special(
+    _masked,
+    "masked_entries_ignored",
+    "A logit of -inf adds nothing: the logsumexp equals that of the other logits.",
+    cause="0 * -inf is NaN, a large negative constant replaces -inf, or a masked row is not shifted by its "
+    "maximum: use -inf, and subtract the maximum",
+)
+
+
+gradient_of_masked_rows = logit_rows.of_masked_rows(gradient, _masked)
+
+
 fully_masked_row = usual_laws.rows_become(
     _VALUE,
     "fully_masked_row",
@@ -203,12 +214,6 @@ infinite_logit = usual_laws.rows_become(
 )
 
 
-def _total(logsumexp: Subject, terms: Array) -> tuple[float, float]:
-    """Return the sum, whose logarithm is the output."""
-    logits, exact = logit_rows.logarithms(terms, logsumexp.format)
-    return float(np.exp(float(logsumexp(logits)[0]))), exact
-
-
 # Contract
 
 LOGSUMEXP = Contract(
@@ -218,28 +223,10 @@ LOGSUMEXP = Contract(
     domain=logit_rows.DOMAIN,
     inputs=_inputs,
     laws=(
-        value,
-        finite_on_extreme_logits,
-        at_least_the_maximum,
-        excess_not_lost,
-        splits_into_halves,
-        shift_equivariant,
-        columns_in_any_order,
-        gradient,
-        one_column,
-        value.derive_special(
-            _masked,
-            "masked_entries_ignored",
-            "A logit of -inf adds nothing: the logsumexp equals that of the other logits.",
-            cause="0 * -inf is NaN, a large negative constant replaces -inf, or a masked row is not shifted by its "
-            "maximum: use -inf, and subtract the maximum",
-        ),
-        logit_rows.of_masked_rows(gradient, _masked),
-        fully_masked_row,
-        infinite_logit,
+        *usual_laws.defined_in(globals()),
         *logit_rows.of_every_operation(value, gradient, many=many_rows({"logits": Axes(("n", "k"))}, largest=1.0)),
     ),
     axes=logit_rows.REDUCED_AXES,
     output=("n",),
-    total=_total,
+    total=logit_rows.sum_of_exponentials(lambda logsumexp, logits: np.exp(float(logsumexp(logits)[0]))),
 )

@@ -107,10 +107,6 @@ def _masked_are_special(example: Example, rng: np.random.Generator) -> Example:
     return {**example, "logits": logits}
 
 
-def _keep_all(example: Example, _: np.random.Generator) -> Example:
-    return {**example, "keep": torch.ones_like(example["keep"])}
-
-
 def _third_rows_keep_nothing(example: Example, _: np.random.Generator) -> Example:
     keep = example["keep"].clone()
     keep[::3] = False
@@ -130,8 +126,7 @@ def _unmasked_are_infinite(example: Example, rng: np.random.Generator) -> Exampl
     """Set some kept entries to -inf, but never all of a row."""
     logits, keep = example["logits"], example["keep"].numpy()
     chosen = (rng.random(keep.shape) < 0.35) & keep
-    first = np.argmax(keep, -1)[:, None]
-    np.put_along_axis(chosen, first, values=False, axis=-1)
+    np.put_along_axis(chosen, np.argmax(keep, -1)[:, None], values=False, axis=-1)
     return {**example, "logits": logits.masked_fill(torch.from_numpy(chosen), -torch.inf)}
 
 
@@ -228,6 +223,14 @@ def shift_invariant(masked_softmax: Subject, logits: Tensor, keep: Tensor) -> Me
     return _compare(masked_softmax(logits, keep), reference, absolute, keep, format_)
 
 
+keeping_all_is_the_softmax = value.derive(
+    _masked(lambda example, _: {**example, "keep": torch.ones_like(example["keep"])}),
+    "keeping_all_is_the_softmax",
+    "A mask that keeps everything does not change the result.",
+    cause="the mask adds an extra sum or product: leave kept logits unchanged",
+)
+
+
 @law(
     "The gradient of masked_softmax . v is p (v - p . v), exactly zero at masked entries.",
     source="quotient rule; the bound of the softmax; masked entries do not contribute",
@@ -242,6 +245,32 @@ def gradient(masked_softmax: Subject, logits: Tensor, keep: Tensor, cotangent: T
     absolute = _gradient_bound(logits, keep, cotangent, expected, masked_softmax.format)
     actual = masked_softmax.gradient((logits, keep), cotangent)
     return _compare(actual, expected, absolute, keep, masked_softmax.format)
+
+
+masked_values_do_not_matter = value.derive_special(
+    _masked(_masked_are_special),
+    "masked_values_do_not_matter",
+    "A masked logit may be infinite, NaN or the largest number without changing the result.",
+    cause=ARITHMETIC,
+    non_finite=ARITHMETIC,
+)
+
+
+gradient_ignores_masked_values = gradient.derive(
+    _masked(_masked_are_special),
+    "gradient_ignores_masked_values",
+    "Masked infinities and NaN do not affect any gradient.",
+)
+
+
+kept_minus_infinity_is_zero = value.derive_special(
+    _masked(_unmasked_are_infinite),
+    "kept_minus_infinity_is_zero",
+    "A kept logit of -inf has probability zero, as if it were masked.",
+    cause="-inf is replaced by a finite number before the softmax, or 0 * -inf is NaN: keep -inf, and "
+    "select with where",
+    non_finite="0 * -inf = NaN: select with where instead of multiplying",
+)
 
 
 def _gradient_bound(logits: Tensor, keep: Tensor, cotangent: Tensor, expected: DoubleDouble, format_: Format) -> Array:
@@ -338,41 +367,7 @@ MASKED_SOFTMAX = Contract(
     domain="finite logits, |x| <= max / 16, at least one kept entry in each row; some laws also use other inputs",
     inputs=_inputs,
     laws=(
-        value,
-        masked_entries_are_zero,
-        rows_sum_to_one,
-        finite_on_extreme_logits,
-        shift_invariant,
-        value.derive(
-            _masked(_keep_all),
-            "keeping_all_is_the_softmax",
-            "A mask that keeps everything does not change the result.",
-            cause="the mask adds an extra sum or product: leave kept logits unchanged",
-        ),
-        gradient,
-        value.derive_special(
-            _masked(_masked_are_special),
-            "masked_values_do_not_matter",
-            "A masked logit may be infinite, NaN or the largest number without changing the result.",
-            cause=ARITHMETIC,
-            non_finite=ARITHMETIC,
-        ),
-        gradient.derive(
-            _masked(_masked_are_special),
-            "gradient_ignores_masked_values",
-            "Masked infinities and NaN do not affect any gradient.",
-        ),
-        value.derive_special(
-            _masked(_unmasked_are_infinite),
-            "kept_minus_infinity_is_zero",
-            "A kept logit of -inf has probability zero, as if it were masked.",
-            cause="-inf is replaced by a finite number before the softmax, or 0 * -inf is NaN: keep -inf, and "
-            "select with where",
-            non_finite="0 * -inf = NaN: select with where instead of multiplying",
-        ),
-        fully_masked_row,
-        gradient_beside_a_fully_masked_row,
-        nan_at_a_kept_entry,
+        *usual_laws.defined_in(globals()),
         usual_laws.on_extreme_numbers(value, _masked(inputs=logit_rows.extreme_logits)),
         *usual_laws.of_every_operation(
             value,

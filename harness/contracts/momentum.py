@@ -43,8 +43,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, to_arb, to_array
-from harness.floats import double_double as dd
+from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, dd, to_arb, to_array
 from harness.laws import Axes, Contract, Example, Law, Ray, Subject, implementation_laws, law
 from harness.laws.strategies import batches, change_inputs, draw_companions, make_inputs, make_tensors
 
@@ -237,8 +236,7 @@ def decay_shrinks_geometrically(
     run = parameter, torch.zeros_like(gradients), lr, 0.0, weight_decay, not NESTEROV
     expected = decay_oracle(parameter, lr, weight_decay, len(gradients))
     # With a factor 1 - lr decay, each step also rounds the factor.
-    factors = len(gradients) * sgd.format.u * np.abs(expected.hi)
-    absolute = _error(sgd, *run) + factors
+    absolute = _error(sgd, *run) + len(gradients) * sgd.format.u * np.abs(expected.hi)
     return within(sgd(*run), expected, absolute, sgd.format)
 
 
@@ -343,8 +341,7 @@ def _runs(_: Format, batch: Tensor, steps: int, rng: np.random.Generator) -> Exa
 def _with_infinities(example: Example) -> Example:
     """Make the last gradient of every third parameter infinite."""
     gradients = example["gradients"].clone()
-    signs = torch.arange(gradients[-1, ::3].numel()) % 2 * 2 - 1
-    gradients[-1, ::3] = signs * torch.inf
+    gradients[-1, ::3] = (torch.arange(gradients[-1, ::3].numel()) % 2 * 2 - 1) * torch.inf
     return {**example, "gradients": gradients, "momentum": 0.9}
 
 

@@ -15,8 +15,7 @@ from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.distributions import rounded_softmax
 from harness.contracts.building_blocks.reduction import averaged, oracle_of_loss, reduced
 from harness.contracts.building_blocks.usual_laws import Exact
-from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare
-from harness.floats import double_double as dd
+from harness.floats import FORMATS, Array, DoubleDouble, Format, Measurement, Oracle, compare, dd
 from harness.laws import Axes, Contract, Example, Ray, Subject, derivative_laws, implementation_laws, law
 from harness.laws.contract import normalize_sum
 from harness.laws.strategies import batches, draw_labels, make_inputs
@@ -68,14 +67,6 @@ value = usual_laws.value(
     "selected: use -log of the probability at the label",
 )
 
-gradient = usual_laws.gradient(
-    Exact(("probabilities", "labels"), gradient_oracle, _gradient_error, ("reduction",)),
-    "The gradient is -1 / p at the label and zero elsewhere.",
-    source="d(-ln p)/dp",
-    bound="2 u / p; twice as much for a mean",
-    cause="a clamp has gradient zero below its threshold, where the exact gradient is largest: remove the clamp",
-)
-
 
 @law(
     "A label of probability zero has loss +inf, and one of probability one has loss zero.",
@@ -94,13 +85,21 @@ def certain_and_impossible(loss: Subject, probabilities: Tensor, labels: Tensor)
     return compare(loss(p, labels), expected, 0.0, loss.format)
 
 
+gradient = usual_laws.gradient(
+    Exact(("probabilities", "labels"), gradient_oracle, _gradient_error, ("reduction",)),
+    "The gradient is -1 / p at the label and zero elsewhere.",
+    source="d(-ln p)/dp",
+    bound="2 u / p; twice as much for a mean",
+    cause="a clamp has gradient zero below its threshold, where the exact gradient is largest: remove the clamp",
+)
+
+
 @make_inputs(
     lambda format_: batches(format_, largest=2.0 * -format_.log_smallest, rows=(4, 192)), st.sampled_from([1, 2, 3, 4])
 )
 def _probabilities(format_: Format, logits: Tensor, n: int, rng: np.random.Generator) -> Example:
     """Groups of rounded softmax rows of structured logits; a zero becomes the smallest subnormal."""
-    rows = logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1])
-    p = rounded_softmax(rows, format_)
+    p = rounded_softmax(logits[: len(logits) // n * n].reshape(-1, n, logits.shape[-1]), format_)
     return {"probabilities": p, "labels": draw_labels(p, rng)}
 
 
@@ -129,9 +128,7 @@ NLL_OF_PROBABILITIES = Contract(
     inputs=_probabilities,
     # A NaN away from the label is never read, so the law about NaN does not apply.
     laws=(
-        value,
-        certain_and_impossible,
-        gradient,
+        *usual_laws.defined_in(globals()),
         *derivative_laws(gradient),
         *implementation_laws(value, many=False, ranks=False, nan=False),
     ),

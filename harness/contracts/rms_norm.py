@@ -32,8 +32,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import moments, normalization, usual_laws
 from harness.contracts.building_blocks.definition import Definition
-from harness.floats import Array, DoubleDouble, Format, Measurement
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, dd
 from harness.laws import AnyNumber, Axes, Contract, Subject, law
 
 SOURCE = "Zhang & Sennrich (2019)"
@@ -260,15 +259,7 @@ RMS_NORM = Contract(
     domain=moments.DOMAIN,
     inputs=_rows,
     laws=(
-        value,
-        mean_square_at_most_one,
-        odd,
-        doubling_at_most_doubles,
-        zeros_stay,
-        gradient,
-        gradient_digits_not_lost,
-        infinite_entry,
-        _VALUE_ON_EXTREME_NUMBERS,
+        *usual_laws.defined_in(globals()),
         *moments.of_every_operation(value, gradient),
     ),
     axes={"x": Axes(("n", "d")), "cotangent": Axes(("n", "d"))},

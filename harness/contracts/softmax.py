@@ -13,8 +13,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import exponential_sums as sums
 from harness.contracts.building_blocks import logit_rows, usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, exact_sum, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, dd, exact_sum, to_array
 from harness.laws import Contract, Subject, law
 
 # Laws
@@ -153,6 +152,8 @@ masked_entries = logit_rows.masked_entries_law(
     "exp(-inf) = 0",
 )
 
+gradient_of_masked_rows = logit_rows.of_masked_rows(gradient, logit_rows.masked_logits)
+
 fully_masked_row = logit_rows.fully_masked_law(
     _VALUE,
     "A row of only -inf gives the declared result: NaN, zeros, or the uniform distribution.",
@@ -166,12 +167,6 @@ infinite_logit = logit_rows.infinite_logit_law(
 )
 
 
-def _total(softmax: Subject, terms: Array) -> tuple[float, float]:
-    """Return the sum as the inverse of the first probability."""
-    logits, exact = logit_rows.logarithms(terms, softmax.format)
-    return 1.0 / float(softmax(logits)[0, 0]), exact
-
-
 # Contract
 
 SOFTMAX = Contract(
@@ -181,22 +176,11 @@ SOFTMAX = Contract(
     domain=logit_rows.DOMAIN,
     inputs=logit_rows.logits_and_cotangents,
     laws=(
-        value,
-        digits_not_lost,
-        rows_sum_to_one,
-        non_negative,
-        finite_on_extreme_logits,
-        shift_invariant,
-        order_preserving,
-        gradient,
-        masked_entries,
-        logit_rows.of_masked_rows(gradient, logit_rows.masked_logits),
-        fully_masked_row,
-        infinite_logit,
+        *usual_laws.defined_in(globals()),
         *logit_rows.of_every_operation(value, gradient, logit_rows.long_logits),
     ),
     axes=logit_rows.AXES,
-    total=_total,
+    total=logit_rows.sum_of_exponentials(lambda softmax, logits: 1.0 / float(softmax(logits)[0, 0])),
     output=("n", "k"),
     conventions={"fully_masked": ("nan", "zeros", "uniform"), "infinite_logit": ("nan", "limit")},
 )

@@ -27,8 +27,7 @@ from harness.contracts.building_blocks import predictions, usual_laws
 from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.reduction import REDUCTIONS, oracle_of_loss, oracle_of_slope
 from harness.contracts.building_blocks.usual_laws import Exact, within
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, dd, to_array
 from harness.laws import LONGEST, Axes, CaseError, Contract, Example, Ray, Subject, derivative_laws, law
 from harness.laws.every_operation import derive_long_rows, implementation_laws
 from harness.laws.strategies import LONG_EXAMPLES, extremes, list_special_numbers, long_rows, make_inputs

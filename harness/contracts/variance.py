@@ -31,8 +31,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks import moments, usual_laws
 from harness.contracts.building_blocks.definition import Definition
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare, dd, to_array
 from harness.laws import Axes, Contract, Example, Subject, law
 
 # Oracle
@@ -151,8 +150,7 @@ def shift_invariant(variance: Subject, x: Tensor) -> Measurement:
     correction, shifted = _correction(variance), moments.exact_shift(x)
     bound = sum(updating_bound(to_array(rows), correction, variance.format) for rows in (x, shifted))
     moved = dd.lift(to_array(variance(shifted)))
-    unit = variance_oracle(x, correction)
-    reference = dd.lift(np.where(np.isfinite(moved.hi), moved.hi, unit.hi))
+    reference = dd.lift(np.where(np.isfinite(moved.hi), moved.hi, variance_oracle(x, correction).hi))
     return moments.compare_within(variance(x), reference, np.asarray(bound), variance.format)
 
 
@@ -240,14 +238,7 @@ VARIANCE = Contract(
     "overflow float32; some laws also use infinities and NaN",
     inputs=moments.rows_and_cotangents(_largest, cotangent=lambda rows: rows[:, 0]),
     laws=(
-        value,
-        digits_kept_at_an_offset,
-        not_negative,
-        shift_invariant,
-        doubling_quadruples,
-        constant_rows_vary_by_nothing,
-        gradient,
-        infinite_entry,
+        *usual_laws.defined_in(globals()),
         usual_laws.on_extreme_numbers(
             value,
             moments.extreme_rows(_largest),

@@ -1,5 +1,6 @@
 """Floating-point numbers: the formats, arithmetic beyond them, oracles, and deviations in ulp."""
 
+from harness.floats import double_double as dd
 from harness.floats.double_double import Array, DoubleDouble, lift
 from harness.floats.format import (
     FORMATS,
@@ -42,6 +43,7 @@ __all__ = [
     "compare_runs",
     "confirming",
     "convert_to_ulp",
+    "dd",
     "deviation",
     "exact_sum",
     "format_of",

@@ -190,8 +190,7 @@ def divide(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
     """Quotient; relative error at most ``10 * 2^-106``. Division by zero gives an infinity or NaN."""
     with np.errstate(invalid="ignore", over="ignore", under="ignore", divide="ignore"):
         quotient = x.hi / y.hi
-        remainder = add(x, -multiply(y, lift(quotient)))
-        hi, lo = _quick_two_sum(quotient, remainder.hi / y.hi)
+        hi, lo = _quick_two_sum(quotient, add(x, -multiply(y, lift(quotient))).hi / y.hi)
         return _replace_non_finite(hi, lo, quotient)
 
 
@@ -222,9 +221,7 @@ def total(x: DoubleDouble, axis: int = -1, *, keepdims: bool = False) -> DoubleD
             odd = slice(2 * half, None)
             hi, lo = np.concatenate([paired.hi, hi[odd]]), np.concatenate([paired.lo, lo[odd]])
         result = DoubleDouble(hi[0], lo[0])
-    if keepdims:
-        return DoubleDouble(np.expand_dims(result.hi, axis), np.expand_dims(result.lo, axis))
-    return result
+    return DoubleDouble(np.expand_dims(result.hi, axis), np.expand_dims(result.lo, axis)) if keepdims else result
 
 
 # ln 2 in three parts. The first two have 42 and 41 significant bits: their product with an integer below 2^11 is exact.
@@ -287,8 +284,7 @@ def exp(x: DoubleDouble) -> DoubleDouble:
         for shift in (first, k - first):
             result = _scale(result, shift)
     overflow = np.isinf(result.hi)
-    hi = np.where(np.isnan(x.hi), np.nan, result.hi)
-    return DoubleDouble(hi, np.where(overflow, 0.0, result.lo))
+    return DoubleDouble(np.where(np.isnan(x.hi), np.nan, result.hi), np.where(overflow, 0.0, result.lo))
 
 
 def _scale(x: DoubleDouble, k: Array) -> DoubleDouble:
@@ -356,8 +352,7 @@ def log(x: DoubleDouble) -> DoubleDouble:
     )
     fraction = log1p(scaled - 1.0)
     k = exponent.astype(np.float64)
-    whole = lift(k * _LN2_A) + k * _LN2_B + two_product(k, np.full_like(k, _LN2_C))
-    result = whole + fraction
+    result = lift(k * _LN2_A) + k * _LN2_B + two_product(k, np.full_like(k, _LN2_C)) + fraction
     with np.errstate(divide="ignore", invalid="ignore"):
         special = np.log(x.hi)
     return DoubleDouble(np.where(positive, result.hi, special), np.where(positive, result.lo, 0.0))

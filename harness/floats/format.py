@@ -84,9 +84,7 @@ class Format:
     @property
     def smallest(self) -> float:
         """Smallest positive number: the ulp below ``tiny``, or ``tiny`` itself if subnormals are flushed to zero."""
-        if self.flushes:
-            return self.tiny
-        return math.ldexp(1.0, self.emin - self.precision + 1)
+        return self.tiny if self.flushes else math.ldexp(1.0, self.emin - self.precision + 1)
 
     @cached_property
     def log_max(self) -> float:

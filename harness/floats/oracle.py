@@ -200,8 +200,7 @@ class Oracle:
 
     def _compute_screen(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         wide = any(isinstance(value, Tensor) and value.dtype.itemsize == 8 for value in inputs if _is_float(value))
-        elementary = dd.DOUBLE if wide else dd.COMPENSATED
-        return self._screen(elementary, *map(_convert_plain, inputs))
+        return self._screen(dd.DOUBLE if wide else dd.COMPENSATED, *map(_convert_plain, inputs))
 
     def _confirm(self, inputs: tuple[Any, ...]) -> DoubleDouble:
         for precision in _PRECISIONS:

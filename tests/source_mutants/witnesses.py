@@ -39,7 +39,6 @@ SHARED = {
 """Modules that every contract uses: formats, comparisons, oracles, and the laws of every operation."""
 
 BLOCKS = {
-    "binary_logits": ("binary_cross_entropy",),
     "definition": ("kl_divergence", "kl_divergence_of_probabilities", "squared_error", "layer_norm"),
     "distributions": ("kl_divergence", "kl_divergence_of_probabilities"),
     "labelled_logits": ("cross_entropy",),

@@ -8,8 +8,7 @@ import numpy as np
 from flint import arb
 from numpy.typing import NDArray
 
-from harness.floats import DoubleDouble, Oracle, to_arb
-from harness.floats import double_double as dd
+from harness.floats import DoubleDouble, Oracle, dd, to_arb
 from harness.formula.grammar import parse
 from harness.formula.model import Model
 from harness.formula.node import ROW

@@ -97,8 +97,7 @@ def _another(logits: Tensor, p: Tensor, rng: np.random.Generator, format_: Forma
     reverse = portable.log_softmax(to_array(logits)[..., ::-1])
     kinds = [torch.from_numpy(kind) for kind in (portable.log_softmax(far), same, few_ulp, reverse)]
     chosen = torch.from_numpy(rng.integers(0, 4, size=(1, len(p), 1))).expand(1, *p.shape)
-    log_q = torch.stack(kinds).gather(0, chosen)[0]
-    return log_q.clamp(-largest_logit(format_), 0.0).to(format_.dtype)
+    return torch.stack(kinds).gather(0, chosen)[0].clamp(-largest_logit(format_), 0.0).to(format_.dtype)
 
 
 def class_order_invariant(exact: Exact) -> Law:

@@ -45,8 +45,7 @@ from torch import Tensor
 
 from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.usual_laws import replace_exact_rows
-from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, portable, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Measurement, compare_absolute, dd, portable, to_array
 from harness.laws.strategies import Shape
 
 BHH = "Blanchard, Higham & Higham (2021), algorithm with shifting"
@@ -186,8 +185,7 @@ def backward_amplified(probability: Array, x: Array, format_: Format) -> Array:
 
 def through_the_maximum(absolute: Array, x: Array) -> Array:
     """Add to the maxima of a row the sum of all errors, because autograd also sends the gradient through max()."""
-    at_maximum = x == x.max(-1, keepdims=True)
-    return np.asarray(absolute + np.where(at_maximum, absolute.sum(-1, keepdims=True), 0.0))
+    return np.asarray(absolute + np.where(x == x.max(-1, keepdims=True), absolute.sum(-1, keepdims=True), 0.0))
 
 
 def log_total_error(rows: Weighed, format_: Format) -> Array:
@@ -241,14 +239,12 @@ def exact_shift(logits: Tensor) -> Tensor:
 
 def normalised(rng: np.random.Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Logarithms of probabilities, whose logsumexp is the rounding error of the logits."""
-    x = portable.standard_normal(rng, shape) * np.minimum(magnitude, 64.0)
-    return portable.log_softmax(x)
+    return portable.log_softmax(portable.standard_normal(rng, shape) * np.minimum(magnitude, 64.0))
 
 
 def dominated(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
     """One zero, and other entries so small that they vanish in a sum near one."""
-    largest = np.minimum(magnitude, -format_.log_smallest)
-    rows = -largest * (1.0 + rng.random(shape))
+    rows = -np.minimum(magnitude, -format_.log_smallest) * (1.0 + rng.random(shape))
     rows[np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)] = 0.0
     return rows
 

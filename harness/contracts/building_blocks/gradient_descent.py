@@ -18,8 +18,7 @@ import numpy as np
 from flint import arb
 
 from harness.contracts.building_blocks.exponential_sums import backward_amplified
-from harness.floats import Array, DoubleDouble, Format, Oracle, to_arb, to_array
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Oracle, dd, to_arb, to_array
 from harness.laws import CaseError
 
 TrainingKind = Literal["linear", "softmax"]
@@ -105,8 +104,7 @@ def _gradient_error(plan: TrainingPlan, X: Array, y: Array, W: Array, b: Array, 
     score_error = (d + 3) * u * (np.abs(X) @ np.abs(W).T + np.abs(b))
     if plan.kind == "linear":
         slope = 2.0 * plan.factor * (scores - y[:, None])
-        error = 2.0 * plan.factor * (score_error + u * np.abs(y)[:, None]) + 6.0 * u * np.abs(slope)
-        return slope, error
+        return slope, 2.0 * plan.factor * (score_error + u * np.abs(y)[:, None]) + 6.0 * u * np.abs(slope)
     shifted = np.exp(scores - scores.max(-1, keepdims=True))
     p = shifted / shifted.sum(-1, keepdims=True)
     at_label = _one_hot(y, len(W))

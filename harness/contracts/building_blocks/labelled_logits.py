@@ -15,8 +15,7 @@ from harness.contracts.building_blocks.definition import Definition
 from harness.contracts.building_blocks.exponential_sums import dominated, log_softmax_screen
 from harness.contracts.building_blocks.logit_rows import largest_logit
 from harness.contracts.building_blocks.reduction import oracle_of_loss
-from harness.floats import Array, DoubleDouble, Format, portable
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, dd, portable
 from harness.laws import Example, Inputs
 from harness.laws.strategies import SEEDS, STRUCTURES, alter_inputs, batches, draw_labels, mask_entries
 

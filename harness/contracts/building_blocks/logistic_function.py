@@ -43,8 +43,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.contracts.building_blocks.definition import Definition
-from harness.floats import Array, Format, portable, to_array
-from harness.floats.format import from_ordinal, to_ordinal
+from harness.floats import Array, Format, from_ordinal, portable, to_array, to_ordinal
 from harness.laws import Axes, Example, many_rows, strategies
 from harness.laws.strategies import SEEDS, Shape, Structure, add_cotangent
 

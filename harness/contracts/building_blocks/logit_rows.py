@@ -12,18 +12,7 @@ from torch import Tensor
 from harness.contracts.building_blocks import usual_laws
 from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, Format, compare_absolute, portable, to_array
-from harness.laws import Axes, Example, Inputs, Law, many_rows
-from harness.laws.strategies import (
-    STRUCTURES,
-    Structure,
-    add_cotangent,
-    alter_inputs,
-    batches,
-    change_inputs,
-    extremes,
-    long_rows,
-    mask_entries,
-)
+from harness.laws import Axes, Example, Inputs, Law, Subject, many_rows, strategies
 
 DOMAIN = "finite logits, |x| <= max / 16; some laws also use -inf, +inf, NaN and larger numbers"
 
@@ -54,22 +43,26 @@ REDUCED_AXES = {"logits": Axes(("n", "k"), largest=largest_logit), "cotangent": 
 
 def logits_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Structured logits ``[n, k]``, and weights of the outputs for the law of the gradient."""
-    return add_cotangent(batches(format_, largest=largest_logit(format_)), "logits")
+    return strategies.add_cotangent(strategies.batches(format_, largest=largest_logit(format_)), "logits")
 
 
-def logits_and_weights(*structures: Structure) -> Inputs:
+def logits_and_weights(*structures: strategies.Structure) -> Inputs:
     """Logits ``[n, k]`` of the usual and other structures, and one weight per row for the law of the gradient."""
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        logits = batches(format_, largest=largest_logit(format_), structures=(*STRUCTURES, *structures))
-        return add_cotangent(logits, "logits", lambda logits: logits[:, 0])
+        logits = strategies.batches(
+            format_, largest=largest_logit(format_), structures=(*strategies.STRUCTURES, *structures)
+        )
+        return strategies.add_cotangent(logits, "logits", lambda logits: logits[:, 0])
 
     return inputs
 
 
 def some_masked(inputs: Inputs) -> Inputs:
     """Logits with some -inf; each row has at least one finite logit."""
-    return alter_inputs(inputs, lambda example, rng: {**example, "logits": mask_entries(example["logits"], rng)})
+    return strategies.alter_inputs(
+        inputs, lambda example, rng: {**example, "logits": strategies.mask_entries(example["logits"], rng)}
+    )
 
 
 masked_logits = some_masked(logits_and_cotangents)
@@ -83,7 +76,7 @@ def every_third_row(fill: Callable[[Tensor], Tensor]) -> Inputs:
         logits[::3] = fill(logits[::3])
         return {**example, "logits": logits}
 
-    return change_inputs(logits_and_cotangents, filled)
+    return strategies.change_inputs(logits_and_cotangents, filled)
 
 
 def all_masked(rows: Tensor) -> Tensor:
@@ -93,28 +86,31 @@ def all_masked(rows: Tensor) -> Tensor:
 
 def one_infinite(rows: Tensor) -> Tensor:
     """One logit of +inf in each row."""
-    columns = torch.arange(len(rows)) % rows.shape[-1]
-    return rows.scatter(-1, columns[:, None], torch.inf)
+    return rows.scatter(-1, (torch.arange(len(rows)) % rows.shape[-1])[:, None], torch.inf)
 
 
 def extreme_logits(format_: Format) -> st.SearchStrategy[Example]:
     """Logits that include the largest and the smallest numbers of the format."""
-    return extremes(format_).map(lambda logits: {"logits": logits})
+    return strategies.extremes(format_).map(lambda logits: {"logits": logits})
 
 
 def long_logits(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of up to 65,536 nearly equal logits."""
-    return long_rows(format_).map(lambda logits: {"logits": logits})
+    return strategies.long_rows(format_).map(lambda logits: {"logits": logits})
 
 
 many_logits = many_rows({"logits": Axes(("n", "k"))})
 """Ordinary rows, for the law about drift."""
 
 
-def logarithms(terms: Array, format_: Format) -> tuple[Tensor, float]:
-    """One row of logits with the terms as exponentials, and the sum of the exponentials of the rounded logits."""
-    logits = torch.from_numpy(portable.log(terms)).to(format_.dtype)[None]
-    return logits, math.fsum(np.exp(to_array(logits)[0]))
+def sum_of_exponentials(find_sum: Callable[[Subject, Tensor], Any]) -> Callable[..., tuple[float, float]]:
+    """Return a contract's ``total``; ``find_sum`` derives the sum of a row's exponentials from the output."""
+
+    def total(subject: Subject, terms: Array) -> tuple[float, float]:
+        logits = torch.from_numpy(portable.log(terms)).to(subject.format.dtype)[None]
+        return float(find_sum(subject, logits)), math.fsum(np.exp(to_array(logits)[0]))
+
+    return total
 
 
 # Laws

@@ -29,20 +29,7 @@ from harness.contracts.building_blocks.usual_laws import Exact
 from harness.floats import Array, DoubleDouble, Format, Measurement, Oracle, compare, convert_to_ulp, portable, to_array
 from harness.floats import double_double as dd
 from harness.floats.format import from_ordinal, to_ordinal
-from harness.laws import COLUMNS, AnyNumber, Axes, Example, Inputs, Law, Limit, Ray, many_rows
-from harness.laws.strategies import (
-    SEEDS,
-    STRUCTURES,
-    Shape,
-    add_cotangent,
-    batches,
-    change_inputs,
-    extremes,
-    lengths,
-    long_rows,
-    make_inputs,
-    thresholds,
-)
+from harness.laws import COLUMNS, AnyNumber, Axes, Example, Inputs, Law, Limit, Ray, many_rows, strategies
 
 EPS = AnyNumber((1e-5, 1e-6, 1e-8, 1e-12, 0.0), least=0.0, most=1e3)
 """Number added under the root. Without it, rows whose squares underflow in the accumulator are not checked."""
@@ -90,14 +77,14 @@ def largest_normalised(format_: Format) -> float:
 # Inputs
 
 
-def narrow(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def narrow(rng: np.random.Generator, shape: strategies.Shape, magnitude: Array, format_: Format) -> Array:
     """Entries around the magnitude, with a relative spread between a few roundings and one."""
     spread = portable.exp2(float(portable.log2(format_.u)) * rng.random((shape.rows, 1)))
     sign = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1))
     return np.asarray(sign * magnitude * (1.0 + spread * portable.standard_normal(rng, shape)))
 
 
-def outlier(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def outlier(rng: np.random.Generator, shape: strategies.Shape, magnitude: Array, format_: Format) -> Array:
     """Entries within a few ulp, and one at a distance."""
     rows = magnitude * (1.0 + 2.0 * format_.u * rng.integers(-4, 5, size=shape))
     index = np.arange(shape.rows), rng.integers(shape.columns, size=shape.rows)
@@ -105,7 +92,7 @@ def outlier(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: F
     return np.asarray(rows)
 
 
-def neighbours(rng: np.random.Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
+def neighbours(rng: np.random.Generator, shape: strategies.Shape, magnitude: Array, format_: Format) -> Array:
     """A number and its successor, between which the mean is not representable; some rows are constant."""
     start = rng.choice(np.array([-1.0, 1.0]), size=(shape.rows, 1)) * magnitude * (1.0 + rng.random((shape.rows, 1)))
     number = torch.from_numpy(start).to(format_.dtype)
@@ -114,7 +101,12 @@ def neighbours(rng: np.random.Generator, shape: Shape, magnitude: Array, format_
 
 
 # Thresholds of exponentials are ordinary numbers here.
-OF_MOMENTS = (*(structure for structure in STRUCTURES if structure is not thresholds), narrow, outlier, neighbours)
+OF_MOMENTS = (
+    *(structure for structure in strategies.STRUCTURES if structure is not strategies.thresholds),
+    narrow,
+    outlier,
+    neighbours,
+)
 
 
 def rows_and_cotangents(
@@ -126,13 +118,13 @@ def rows_and_cotangents(
     """
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        drawn = batches(format_, structures=OF_MOMENTS, largest=largest(format_), columns=(1, LONGEST))
-        return add_cotangent(drawn, "x", cotangent)
+        drawn = strategies.batches(format_, structures=OF_MOMENTS, largest=largest(format_), columns=(1, LONGEST))
+        return strategies.add_cotangent(drawn, "x", cotangent)
 
     return inputs
 
 
-@make_inputs(lambda _: lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]))
+@strategies.make_inputs(lambda _: strategies.lengths(16, 128), st.sampled_from([1, 2, 4, 8, 16, LONGEST]))
 def constant_rows(format_: Format, rows: int, columns: int, rng: np.random.Generator) -> Example:
     """A power of two of equal entries ``c 2^k`` with ``|c| < 128``: their sum and mean are exact in the accumulator."""
     entries = rng.integers(-127, 128, size=(rows, 1)) * portable.exp2(rng.integers(-4, 5, size=(rows, 1)))
@@ -148,7 +140,7 @@ def one_infinite(inputs: Inputs) -> Inputs:
         x[rows, rows % x.shape[1]] = torch.where(rows % 2 == 0, torch.inf, -torch.inf).to(x.dtype)
         return {**example, "x": x}
 
-    return change_inputs(inputs, with_infinities)
+    return strategies.change_inputs(inputs, with_infinities)
 
 
 def some_zero_rows(inputs: Inputs) -> Inputs:
@@ -158,7 +150,7 @@ def some_zero_rows(inputs: Inputs) -> Inputs:
         zero = torch.arange(len(example["x"])) % 3 == 0
         return {**example, "x": example["x"].masked_fill(zero[:, None], 0.0)}
 
-    return change_inputs(inputs, with_zeros)
+    return strategies.change_inputs(inputs, with_zeros)
 
 
 def extreme_rows(largest: Callable[[Format], float]) -> Inputs:
@@ -166,14 +158,14 @@ def extreme_rows(largest: Callable[[Format], float]) -> Inputs:
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
         limit = largest(format_)
-        return extremes(format_).map(lambda x: {"x": x.clamp(-limit, limit)})
+        return strategies.extremes(format_).map(lambda x: {"x": x.clamp(-limit, limit)})
 
     return inputs
 
 
 def long_examples(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of up to 65,536 nearly equal entries."""
-    return long_rows(format_).map(lambda x: {"x": x})
+    return strategies.long_rows(format_).map(lambda x: {"x": x})
 
 
 def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
@@ -184,7 +176,7 @@ def sizes_of_rows(format_: Format) -> st.SearchStrategy[Example]:
 def large_rows_and_cotangents(format_: Format) -> st.SearchStrategy[Example]:
     """Rows of every size from one to the largest normalized one, and weights of the outputs."""
     rows = _rows_of_sizes(format_, 0.0, float(portable.log2(largest_normalised(format_))) - 1.0)
-    return add_cotangent(rows, "x")
+    return strategies.add_cotangent(rows, "x")
 
 
 def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrategy[Tensor]:
@@ -196,7 +188,7 @@ def _rows_of_sizes(format_: Format, first: float, last: float) -> st.SearchStrat
         x = torch.from_numpy(size * rng.choice([-1.0, 1.0], size=(57, columns)) * rng.uniform(1.0, 2.0, (57, columns)))
         return x.to(format_.dtype)
 
-    return st.builds(expand, st.integers(2, LONGEST), SEEDS)
+    return st.builds(expand, st.integers(2, LONGEST), strategies.SEEDS)
 
 
 many_features = many_rows({"x": Axes(("n", "d"))})

@@ -31,8 +31,7 @@ def pairs(format_: Format, largest: float) -> st.SearchStrategy[tuple[Tensor, Te
 @make_inputs(st.tuples(st.integers(4, 64), st.integers(1, LONGEST_GROUP)))
 def whole_pairs(format_: Format, shape: tuple[int, int], rng: np.random.Generator) -> Example:
     """Groups ``[g, n]`` of integers from -8 to 8, whose squares and sums are exact in every format."""
-    drawn = rng.integers(-8, 9, size=(2, *shape))
-    prediction, target = torch.from_numpy(drawn).to(format_.dtype)
+    prediction, target = torch.from_numpy(rng.integers(-8, 9, size=(2, *shape))).to(format_.dtype)
     return {"prediction": prediction, "target": target}
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from harness.floats import DoubleDouble, Oracle
-from harness.floats import double_double as dd
+from harness.floats import DoubleDouble, Oracle, dd
 
 REDUCTIONS = {"reduction": ("mean", "sum", "none")}
 """The convention, in torch's words with its default first."""

@@ -282,6 +282,11 @@ def compare_rows(actual: Tensor, rows: Any, expected: Any, format_: Format, *, b
     return compare(values, np.where(chosen, expected, values), bound, format_)
 
 
+def defined_in(module: Mapping[str, Any]) -> tuple[Law, ...]:
+    """Return the laws that a module defines, in their order; the argument has its names, as ``globals()`` does."""
+    return tuple(law for law in module.values() if isinstance(law, Law))
+
+
 EXTREME_NUMBERS = "The value is also right for the largest and smallest finite numbers and for both zeros."
 
 

@@ -4,7 +4,6 @@ from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law
 from harness.contracts.building_blocks.delivery.finding import created_with, found, not_random, satisfied, skip_if
 from harness.floats import Measurement
-from harness.laws import Law
 from harness.loading.content import digest, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import keep_batches, write_into
@@ -63,6 +62,3 @@ def writing_into_a_batch_changes_nothing(deliveries: Deliveries, num_workers: in
         )
         return found(message, len(changed), actual=len(changed))
     return satisfied(len(later_digests))
-
-
-LAWS: tuple[Law, ...] = (batches_stay_what_they_were, writing_into_a_batch_changes_nothing)

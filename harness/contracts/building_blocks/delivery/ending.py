@@ -8,7 +8,6 @@ from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law
 from harness.contracts.building_blocks.delivery.finding import created_with, differing_places, found, satisfied, skip_if
 from harness.floats import Measurement
-from harness.laws import Law
 from harness.loading.content import digests
 from harness.loading.delivery import USE_S, Deliveries
 from harness.loading.exercise import change_settings, count_open, fail, go_straight_on, leave_early, resume, stay, use
@@ -27,8 +26,7 @@ def an_epoch_left_early_spoils_none(deliveries: Deliveries, num_workers: int) ->
     (whole_epoch,) = deliveries.epochs(request)
     skip_if(not whole_epoch.ended or len(whole_epoch.sizes) < 3, "an epoch is too short or too long to be left early")
     epoch = deliveries.run_exercise(leave_early, request, 2)
-    if epoch is None:
-        raise NotApplicable("the loader supports one epoch only, or has a state and may continue")
+    skip_if(epoch is None, "the loader supports one epoch only, or has a state and may continue")
     if not epoch.ended and len(epoch.samples) < len(whole_epoch.samples):
         raise NotApplicable("an epoch takes too long to be left early")
     where = created_with(deliveries, request)
@@ -59,8 +57,7 @@ def resumes_where_it_stopped(deliveries: Deliveries, num_workers: int, shuffle: 
     request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle)
     where = created_with(deliveries, request)
     straight = deliveries.run_exercise(go_straight_on, request)
-    if straight is None:
-        raise NotApplicable("it has no `state_dict` and `load_state_dict`")
+    skip_if(straight is None, "it has no `state_dict` and `load_state_dict`")
     first, following = straight
     skip_if(not first.ended, "an epoch takes too long to be resumed at several batches")
     batches, rows = len(first.sizes), 0
@@ -127,8 +124,7 @@ def errors_are_not_swallowed(deliveries: Deliveries, num_workers: int) -> Measur
             if error.fault.kind is FaultKind.HUNG:
                 return found(f"{when}, the loader hangs{where}", 1)
             continue
-        if epoch is None:
-            raise NotApplicable("its data set cannot be accessed, so no error can be injected")
+        skip_if(epoch is None, "its data set cannot be accessed, so no error can be injected")
         if epoch.ended:
             missing = len(whole_epoch.samples) - len(epoch.samples)
             message = f"{when}, the epoch ends without an error, with {len(epoch.samples)}"
@@ -221,13 +217,4 @@ _KINDS = (
     ("thread", "remains"),
     ("block of shared memory", "remains"),
     ("temporary file", "remains"),
-)
-
-
-LAWS: tuple[Law, ...] = (
-    an_epoch_left_early_spoils_none,
-    resumes_where_it_stopped,
-    errors_are_not_swallowed,
-    memory_does_not_grow,
-    nothing_is_left_behind,
 )

@@ -6,7 +6,6 @@ from harness.calling.adapter import NotApplicable
 from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, varied
 from harness.contracts.building_blocks.delivery.finding import found, satisfied, skip_if
 from harness.floats import Measurement
-from harness.laws import Law
 from harness.loading.content import digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import deliver_wrapped, seed_and_begin, seed_and_read
@@ -138,6 +137,3 @@ def the_global_random_state_is_left_alone(deliveries: Deliveries, num_workers: i
         message = f"it sets the state of {' and '.join(same)}, regardless of the previous state"
         return found(message, len(same), actual=len(same))
     return satisfied()
-
-
-LAWS: tuple[Law, ...] = (random_numbers_differ, the_global_random_state_is_left_alone)

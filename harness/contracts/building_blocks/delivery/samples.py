@@ -18,7 +18,6 @@ from harness.contracts.building_blocks.delivery.finding import (
     whole,
 )
 from harness.floats import Measurement
-from harness.laws import Law
 from harness.loading.content import Sample, digests
 from harness.loading.delivery import Deliveries
 from harness.loading.exercise import announce
@@ -292,8 +291,7 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
     if extra is not None:
         message = f"the data set reports {extra} samples, but also has one at index {extra}"
         return found(message, 1, actual=extra + 1, expected=extra)
-    if announced is None:
-        raise NotApplicable("it does not report how many batches it has")
+    skip_if(announced is None, "it does not report how many batches it has")
     (epoch,) = deliveries.epochs(request)
     batches = len(epoch.sizes) if epoch.ended else _counted(deliveries, request)
     length, arrive = deliveries.info.length, len(epoch.samples)
@@ -380,12 +378,3 @@ def _another_size(batch_size: int, number: int) -> int:
     """Return a similar batch size that leaves a different remainder."""
     near = chain(range(batch_size - 1, 1, -1), range(batch_size + 1, 2 * batch_size + 2))
     return next((size for size in near if number % size != number % batch_size), batch_size + 1)
-
-
-LAWS: tuple[Law, ...] = (
-    each_sample_once,
-    ranks_share_an_epoch,
-    lengths_are_as_declared,
-    batches_have_the_size_asked_for,
-    samples_do_not_depend_on_the_batch_size,
-)
