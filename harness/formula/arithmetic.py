@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.floats import Array, DoubleDouble, lift
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, dd, lift
 from harness.formula.node import Node
 from harness.formula.primitive import PRIMITIVES
 

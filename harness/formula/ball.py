@@ -29,10 +29,6 @@ def _is_infinite(x: arb) -> bool:
     return not x.is_finite() and not x.is_nan()
 
 
-def _chain(a: arb, b: arb) -> arb:
-    return arb(0) if a.is_zero() else a * b
-
-
 def _larger(a: arb, b: arb) -> arb:
     if a.is_nan() or b.is_nan():
         return UNKNOWN
@@ -41,14 +37,6 @@ def _larger(a: arb, b: arb) -> arb:
 
 def _middle(x: arb) -> arb:
     return x.mid() if x.is_finite() else x
-
-
-def _less(a: arb, b: arb) -> bool:
-    return bool(_middle(a) < _middle(b))
-
-
-def _not_more(a: arb, b: arb) -> bool:
-    return bool(_middle(a) <= _middle(b))
 
 
 def _elementwise(function: Callable[..., Any], arguments: int) -> Callable[..., Any]:
@@ -77,10 +65,12 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sub": _elementwise(lambda a, b: a - b, 2),
     "mul": _elementwise(lambda a, b: a * b, 2),
     "div": _elementwise(divide_balls, 2),
-    "chain": _elementwise(_chain, 2),
+    "chain": _elementwise(lambda a, b: arb(0) if a.is_zero() else a * b, 2),
     "larger": _elementwise(_larger, 2),
-    "less": lambda a, b: np.asarray(np.frompyfunc(_less, 2, 1)(a, b), dtype=bool),
-    "not_more": lambda a, b: np.asarray(np.frompyfunc(_not_more, 2, 1)(a, b), dtype=bool),
+    "less": lambda a, b: np.asarray(np.frompyfunc(lambda a, b: bool(_middle(a) < _middle(b)), 2, 1)(a, b), dtype=bool),
+    "not_more": lambda a, b: np.asarray(
+        np.frompyfunc(lambda a, b: bool(_middle(a) <= _middle(b)), 2, 1)(a, b), dtype=bool
+    ),
     "where": np.where,
     "sum": lambda x: np.asarray(x.sum(-1, keepdims=True), dtype=object),
     "largest": lambda x: np.asarray(np.frompyfunc(_larger, 2, 1).reduce(x, axis=-1, keepdims=True), dtype=object),

@@ -92,8 +92,7 @@ def _points(model: Model) -> Mapping[str, Tensor]:
     points = {}
     for name, domain in formula.domains.items():
         wide = len(model.axes(name)) > 1
-        width = 3 if wide else 1
-        x = np.round(portable.standard_normal(rng, (rows, width)) * scale * 64.0) / 64.0 + 1.0 / 64.0
+        x = np.round(portable.standard_normal(rng, (rows, 3 if wide else 1)) * scale * 64.0) / 64.0 + 1.0 / 64.0
         ready = of_inputs.map_into_domain(x, domain, _DOUBLE, width=3, varied=True)
         points[name] = ready if wide else ready[:, 0]
     return points

@@ -41,9 +41,7 @@ def _fit_extent(weight: Node, argument: Node) -> Node:
     """Sum or repeat a weight to match the extent of its argument."""
     if argument.extent == ROW and weight.extent == ENTRY:
         return total(weight)
-    if argument.extent == ENTRY and weight.extent < ENTRY:
-        return node("spread", weight, argument)
-    return weight
+    return node("spread", weight, argument) if argument.extent == ENTRY and weight.extent < ENTRY else weight
 
 
 Times = Callable[[Node, Node], Node]
@@ -75,9 +73,7 @@ def _product(g: Node, times: Times, _: Node, a: Node, b: Node) -> Shares:
 
 
 def _quotient(g: Node, times: Times, quotient: Node, _: Node, b: Node) -> Shares:
-    if times is chain:
-        return chain(g, 1 / b), chain(g, -(quotient / b))
-    return g / b, -(g * (quotient / b))
+    return (chain(g, 1 / b), chain(g, -(quotient / b))) if times is chain else (g / b, -(g * (quotient / b)))
 
 
 _OTHERS: dict[str, Callable[..., Shares]] = {

@@ -117,10 +117,6 @@ def _input(name: str, domain: Domain) -> Node:
 # Words
 
 
-def _mean(x: Node) -> Node:
-    return of.total(x) / of.count(x)
-
-
 def _largest(x: Node, *rest: Node) -> Node:
     """Return the largest entry of a row, or the largest of several numbers."""
     if not rest:
@@ -143,33 +139,13 @@ def _softmax(x: Node) -> Node:
     return e / of.total(e)
 
 
-def _log_softmax(x: Node) -> Node:
-    return _subtract_largest(x) - of.log(of.total(of.exp(_subtract_largest(x))))
-
-
-def _logsumexp(x: Node) -> Node:
-    return of.stop(of.largest(x)) + of.log(of.total(of.exp(_subtract_largest(x))))
-
-
-def _softplus(x: Node) -> Node:
-    return of.larger(x, 0) + of.log1p(of.exp(-of.absolute(x)))
-
-
-def _clip(x: Node, low: Node, high: Node) -> Node:
-    return of.smaller(of.larger(x, low), high)
-
-
-def _sign(x: Node) -> Node:
-    return of.where(of.less(x, 0), -1, of.where(of.less(0, x), 1, 0))
-
-
 WORDS: Mapping[str, Callable[..., Node]] = {
     **{name: of.unary(name) for name in (*of.ELEMENTARY, "abs", "stop")},
     "cosh": lambda x: (of.exp(x) + of.exp(-x)) / 2,
     "sinh": lambda x: (of.expm1(x) - of.expm1(-x)) / 2,
-    "softplus": _softplus,
+    "softplus": lambda x: of.larger(x, 0) + of.log1p(of.exp(-of.absolute(x))),
     "relu": lambda x: of.larger(x, 0),
-    "sign": _sign,
+    "sign": lambda x: of.where(of.less(x, 0), -1, of.where(of.less(0, x), 1, 0)),
     "square": lambda x: x * x,
     "pow": lambda x, exponent: _power(x, exponent),
     "log2": lambda x: of.log(x) / of.log(lift(2)),
@@ -178,16 +154,16 @@ WORDS: Mapping[str, Callable[..., Node]] = {
     "where": lambda condition, yes, no: of.where(condition, yes, no),
     "max": _largest,
     "min": _smallest,
-    "clip": _clip,
+    "clip": lambda x, low, high: of.smaller(of.larger(x, low), high),
     "sum": lambda x: of.total(x),
-    "mean": _mean,
+    "mean": lambda x: of.total(x) / of.count(x),
     "count": lambda x: of.count(x),
     "cumsum": lambda x: node("cumsum", x),
     "dot": lambda x, y: of.total(x * y),
     "norm": lambda x: of.sqrt(of.total(x * x)),
     "softmax": _softmax,
-    "log_softmax": _log_softmax,
-    "logsumexp": _logsumexp,
+    "log_softmax": lambda x: _subtract_largest(x) - of.log(of.total(of.exp(_subtract_largest(x)))),
+    "logsumexp": lambda x: of.stop(of.largest(x)) + of.log(of.total(of.exp(_subtract_largest(x)))),
 }
 """Functions that a formula may call; ``max`` and ``min`` with one argument reduce a row."""
 

@@ -85,12 +85,7 @@ def _mask(x: Array, *, nonempty: bool) -> Tensor:
 
 def _place(x: Array, width: int) -> Tensor:
     """Return indices that differ from row to row, even for equal numbers."""
-    bits = np.ascontiguousarray(x).view(np.int64) >> 40
-    return torch.from_numpy((bits + np.arange(len(x))[:, None]) % width)
-
-
-def _positive(x: Array, _: Domain, format_: Format) -> Array:
-    return np.maximum(np.abs(x), least(format_))
+    return torch.from_numpy(((np.ascontiguousarray(x).view(np.int64) >> 40) + np.arange(len(x))[:, None]) % width)
 
 
 def _unit(x: Array, _: Domain, format_: Format) -> Array:
@@ -156,7 +151,7 @@ def _logarithmic(x: Array, low: float, high: float, smallest: float) -> Array:
 
 _REAL: Mapping[str, Callable[[Array, Domain, Format], Array]] = {
     "real": lambda x, _, __: x,
-    "positive": _positive,
+    "positive": lambda x, _, format_: np.maximum(np.abs(x), least(format_)),
     "unit": _unit,
     "range": lambda x, domain, format_: domain.low + (domain.high - domain.low) * _unit(x, domain, format_),
     "distribution": _distribution,
@@ -265,8 +260,7 @@ def switching_rows(
     """Return rows for :func:`draw_at_switches`."""
     points = switching_points(formula, conditions, format_.name)
     near = _structure_near(points[np.abs(points) <= reach(formula, format_)], steps=1)
-    shape = Shape(rows, _width(formula, columns))
-    x = near(np.random.default_rng(seed), shape, np.ones((rows, 1)), format_)
+    x = near(np.random.default_rng(seed), Shape(rows, _width(formula, columns)), np.ones((rows, 1)), format_)
     example = _split(formula, format_, _no_tiny(x, format_), columns, extreme=False, clipped=True)
     return _add_cotangent(formula, format_, example)
 
@@ -293,8 +287,7 @@ def infinite(formula: Formula, format_: Format, *, cotangent: bool) -> st.Search
         numbers = batches(format_, structures=(normal, ties), largest=8.0, rows=(8, 64), columns=(columns, columns))
         return numbers.map(lambda x: _split(formula, format_, _no_tiny(to_array(x), format_), k, extreme=False))
 
-    widest = COLUMNS if formula.by_rows else (1, 1)
-    drawn_rows = st.builds(some, st.integers(*widest).flatmap(rows), SEEDS)
+    drawn_rows = st.builds(some, st.integers(*(COLUMNS if formula.by_rows else (1, 1))).flatmap(rows), SEEDS)
     return drawn_rows.map(lambda example: _add_cotangent(formula, format_, example) if cotangent else example)
 
 

@@ -106,8 +106,7 @@ def measure_deviation(
         # After complete cancellation the bound, in ulp, can overflow.
         uncountable = np.isinf(convert_to_ulp(error, expected, format_)) & (np.abs(values - expected.hi) <= error)
     judged &= ~uncountable
-    hi = np.where(judged, expected.hi, values)
-    reference = DoubleDouble(hi, np.where(judged, expected.lo, 0.0))
+    reference = DoubleDouble(np.where(judged, expected.hi, values), np.where(judged, expected.lo, 0.0))
     # Undefined entries are not compared between runs either.
     undefined = np.isnan(expected.hi)
     measurement = compare(values, reference, convert_to_ulp(error, reference, format_), format_)

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from flint import arb
 
-from harness.floats import Array, DoubleDouble, lift, portable
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, dd, lift, portable
 from harness.formula.node import Node, absolute, cos, exp, node, sigmoid, sin, sqrt
 
 UNKNOWN = arb("nan")

@@ -51,8 +51,7 @@ def remark(model: Model) -> str | None:
 
 def _weaknesses(model: Model, name: str) -> list[Weakness]:
     sides = [1.0, -1.0] if model.formula.domains[name].kind == "real" else [1.0]
-    weaknesses = [_first(model, name, sign) for sign in sides]
-    return [weakness for weakness in weaknesses if weakness is not None]
+    return [weakness for weakness in [_first(model, name, sign) for sign in sides] if weakness is not None]
 
 
 def _first(model: Model, name: str, sign: float) -> Weakness | None:

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.floats import Array, DoubleDouble, Format, Oracle, lift, to_arb
-from harness.floats import double_double as dd
+from harness.floats import Array, DoubleDouble, Format, Oracle, dd, lift, to_arb
 from harness.formula.arithmetic import SWAPPED, Environment, pairs, values
 from harness.formula.ball import evaluate
 from harness.formula.node import ENTRY, ROW, Node, order
@@ -186,8 +185,7 @@ class Quantity:
         """Return balls with more digits than any format, or NaN where neither graph has a value."""
         environment = self.environment([np.asarray(x) for x in inputs])
         shape = self._shape(environment)
-        result = evaluate(self._true_orders, environment, shape)
-        return np.asarray(self._out(result, shape), dtype=object)
+        return np.asarray(self._out(evaluate(self._true_orders, environment, shape), shape), dtype=object)
 
     def _balls(self, environment: Environment, shape: tuple[int, ...]) -> NDArray[np.object_]:
         lifted = {name: to_arb(x) if x.dtype.kind == "f" else x for name, x in environment.items()}
@@ -234,8 +232,7 @@ class Quantity:
         """Return where the result depends on how a tie is broken, or a gradient is zero times an infinite slope."""
         environment = self.environment(inputs)
         shape = self._shape(environment)
-        flags = self.find_ties(environment) | self._is_zero_by_infinity(environment)
-        return np.array(self._out(flags, shape))
+        return np.array(self._out(self.find_ties(environment) | self._is_zero_by_infinity(environment), shape))
 
     @cached_property
     def conditions(self) -> tuple[Node, ...]:

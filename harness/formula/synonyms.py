@@ -12,29 +12,14 @@ MODULES = frozenset(
 """Prefixes that a word may have: ``torch.exp(x)``, ``np.pi``."""
 
 SAME: Mapping[str, str] = {
-    "ln": "log",
-    "absolute": "abs",
-    "fabs": "abs",
-    "arctan": "atan",
-    "expit": "sigmoid",
-    "maximum": "max",
-    "minimum": "min",
-    "amax": "max",
-    "amin": "min",
-    "fmax": "max",
-    "fmin": "min",
-    "power": "pow",
-    "sgn": "sign",
-}
+    "ln": "log", "absolute": "abs", "fabs": "abs", "arctan": "atan", "expit": "sigmoid", "maximum": "max",
+    "minimum": "min", "amax": "max", "amin": "min", "fmax": "max", "fmin": "min", "power": "pow", "sgn": "sign",
+}  # fmt: skip
 """Synonyms of words."""
 
 
 def _log_sigmoid(x: Node) -> Node:
     return -(of.larger(-x, 0) + of.log1p(of.exp(-of.absolute(x))))
-
-
-def _logaddexp(a: Node, b: Node) -> Node:
-    return of.larger(a, b) + of.log1p(of.exp(-of.absolute(a - b)))
 
 
 def _clamp(x: Node, min: Node | None = None, max: Node | None = None) -> Node:  # noqa: A002 - torch's own names
@@ -50,7 +35,7 @@ MORE: Mapping[str, Callable[..., Node]] = {
     "reciprocal": lambda x: 1 / x,
     "silu": lambda x: x * of.sigmoid(x),
     "swish": lambda x: x * of.sigmoid(x),
-    "logaddexp": _logaddexp,
+    "logaddexp": lambda a, b: of.larger(a, b) + of.log1p(of.exp(-of.absolute(a - b))),
     "clamp": _clamp,
     "hypot": lambda x, y: of.sqrt(x * x + y * y),
     "negative": lambda x: -x,

@@ -56,10 +56,6 @@ def _or_zero(tangent: Tangent) -> Any:
     return 0.0 if tangent is None else tangent
 
 
-def _product(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
-    return np.asarray(_times(a[1], changes[0]) + _times(a[0], changes[1]))
-
-
 def _chain(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
     inner = np.where(a[0] == 0.0, 0.0, a[1])
     return np.asarray(_times(inner, changes[0]) + np.where(a[0] == 0.0, 0.0, _times(a[0], changes[1])))
@@ -76,10 +72,6 @@ def _tangent_of_largest(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
     return np.take_along_axis(tangent, np.broadcast_to(index, (len(changes[0]), *index.shape)), -1)
 
 
-def _tangent_of_pick(_: Any, a: list[Any], changes: list[Tangent]) -> Array:
-    return np.stack([pick_entries(tangent, a[1]) for tangent in _wide(changes[0], a[0])])
-
-
 def _tangent_of_steps(name: str) -> Callable[[Any, list[Any], list[Tangent]], Array]:
     return lambda _, a, changes: np.asarray(DOUBLES[name](_wide(changes[0], a[0])))
 
@@ -92,7 +84,7 @@ def _wide(tangent: Tangent, like: Any) -> Array:
 _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "add": lambda _, __, changes: np.asarray(_or_zero(changes[0]) + _or_zero(changes[1])),
     "sub": lambda _, __, changes: np.asarray(_or_zero(changes[0]) - _or_zero(changes[1])),
-    "mul": _product,
+    "mul": lambda _, a, changes: np.asarray(_times(a[1], changes[0]) + _times(a[0], changes[1])),
     "chain": _chain,
     # Relative changes avoid the quotient of a small result and a large divisor, which would underflow.
     "div": lambda v, a, changes: np.asarray(_or_zero(changes[0]) / a[1] - v * (_or_zero(changes[1]) / a[1])),
@@ -101,5 +93,5 @@ _CARRIED: Mapping[str, Callable[[Any, list[Any], list[Tangent]], Array]] = {
     "spread": lambda v, _, changes: _wide(changes[0], v),
     **{name: _tangent_of_steps(name) for name in STEPS},
     "largest": _tangent_of_largest,
-    "pick": _tangent_of_pick,
+    "pick": lambda _, a, changes: np.stack([pick_entries(tangent, a[1]) for tangent in _wide(changes[0], a[0])]),
 }
