@@ -10,11 +10,8 @@ from torch import Tensor
 from harness.calling.adapter import unwrap_bridge
 from harness.calling.host import HERE, clock_of, host_of
 from harness.case import Case
-from harness.floats.format import Format, Measurement, to_ordinal
-from harness.floats.oracle import confirming, reuse_results
-from harness.laws.contract import Contract
-from harness.laws.law import Example, Law
-from harness.laws.subject import Subject
+from harness.floats import Format, Measurement, confirming, reuse_results, to_ordinal
+from harness.laws import Contract, Example, Law, Subject
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
 from harness.proof.tally import LIMITS, MOMENTS, Tally, attempt
 from harness.record import Violation, Witness

@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.watch import TimeOnlyWatch
-from harness.floats.double_double import Array, DoubleDouble, two_sum
-from harness.floats.format import Measurement
-from harness.floats.oracle import confirming, remembering
-from harness.laws.law import Example, Law
-from harness.laws.subject import Subject
+from harness.floats import Array, DoubleDouble, Measurement, confirming, remembering
+from harness.floats.double_double import two_sum
+from harness.laws import Example, Law, Subject
 from harness.proof.every_value import bind_replay, witness_of
-from harness.proof.pairs import Pairs
-from harness.proof.space import Codes
+from harness.proof.pairs import Codes, Pairs
 from harness.proof.tally import LIMITS, Tally
 from harness.proof.threshold import Flags, compare_with_limit
 from harness.record import Violation, Witness
@@ -200,8 +197,7 @@ class Examination:
 
     def _make_job(self, law: Law, suspects: Suspects) -> Job:
         """Return a job whose case replays the outputs that it returned in the sweep."""
-        recorded = self._tensor(suspects.outputs)
-        case = replace(self.task.case, function=self.task.operation.answering(recorded))
+        case = replace(self.task.case, function=self.task.operation.answering(self._tensor(suspects.outputs)))
         return Job(case, self.task.contract, law, self.task.format_)
 
     def _tensor(self, codes: Codes) -> Tensor:

@@ -97,53 +97,30 @@ def _classes_first(tensor: Tensor) -> Tensor:
     return tensor.transpose(0, -1)
 
 
-def _classes_second(tensor: Tensor) -> Tensor:
-    return tensor.transpose(0, 1)
-
-
 _ROWS = (lambda n, dtype: torch.zeros(n, 2, dtype=dtype), _classes_first)
 
 LAYOUTS_WITH_DIM = (
-    PairLayout(
-        "columns",
-        "classes along the first axis, inner size at least the vector width: the vector body",
-        lambda n, dtype: torch.zeros(2, n, dtype=dtype),
-        lambda tensor: tensor,
-        axis=0,
-    ),
+    PairLayout("columns", "classes along the first axis, inner size at least the vector width: the vector body",
+               lambda n, dtype: torch.zeros(2, n, dtype=dtype), lambda tensor: tensor, axis=0),
     PairLayout("rows", "classes along the last axis, (n, 2)", *_ROWS, axis=-1),
-    PairLayout(
-        "narrow",
-        f"classes along the middle axis, inner size {FEW}, below the vector width",
-        lambda n, dtype: torch.zeros(n // FEW, 2, FEW, dtype=dtype),
-        _classes_second,
-        axis=1,
-    ),
-    PairLayout(
-        "tails",
-        f"classes along the middle axis, inner size {_WIDE + FEW}: the last {FEW}, the remainder after full vectors",
-        lambda n, dtype: torch.zeros(n // FEW, 2, _WIDE + FEW, dtype=dtype),
-        lambda tensor: tensor[..., _WIDE:].transpose(0, 1),
-        axis=1,
-    ),
-)
+    PairLayout("narrow", f"classes along the middle axis, inner size {FEW}, below the vector width",
+               lambda n, dtype: torch.zeros(n // FEW, 2, FEW, dtype=dtype), lambda tensor: tensor.transpose(0, 1),
+               axis=1),
+    PairLayout("tails",
+               f"classes along the middle axis, inner size {_WIDE + FEW}: the last {FEW}, "
+               "the remainder after full vectors",
+               lambda n, dtype: torch.zeros(n // FEW, 2, _WIDE + FEW, dtype=dtype),
+               lambda tensor: tensor[..., _WIDE:].transpose(0, 1), axis=1),
+)  # fmt: skip
 """Layouts for a function with a ``dim`` argument. The first is the reference."""
 
 LAYOUTS_OF_ROWS = (
     PairLayout("rows", "(n, 2), contiguous", *_ROWS),
-    PairLayout(
-        "transposed",
-        "(n, 2), each class contiguous",
-        lambda n, dtype: torch.zeros(2, n, dtype=dtype).T,
-        _classes_first,
-    ),
-    PairLayout(
-        "spread",
-        "(n, 2), every second entry in memory",
-        lambda n, dtype: torch.zeros(n, 4, dtype=dtype)[:, ::2],
-        _classes_first,
-    ),
-)
+    PairLayout("transposed", "(n, 2), each class contiguous", lambda n, dtype: torch.zeros(2, n, dtype=dtype).T,
+               _classes_first),
+    PairLayout("spread", "(n, 2), every second entry in memory",
+               lambda n, dtype: torch.zeros(n, 4, dtype=dtype)[:, ::2], _classes_first),
+)  # fmt: skip
 """Layouts for a function of the last axis. The first is the reference."""
 
 

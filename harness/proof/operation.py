@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.floats.double_double import DoubleDouble
-from harness.floats.format import Format
+from harness.floats import DoubleDouble, Format
 from harness.laws.law import Example
 from harness.proof.layout import LAYOUTS_OF_ROWS, Function, PairLayout, pair_layouts
 from harness.proof.threshold import SIGMOID, SLOPE, SOFTPLUS, Increasing, Interval, intervals

@@ -1,9 +1,12 @@
-"""The shards of an exhaustion, in a computing process; each finished shard is stored in a file."""
+"""The shards of an exhaustion, in a computing process, and the proof records of their sums.
+
+Each finished shard is stored in a file.
+"""
 
 import hashlib
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from functools import cached_property, partial, reduce
@@ -13,21 +16,92 @@ from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 
 from harness.calling.adapter import Bridge, unwrap_bridge
 from harness.calling.discovery import is_shipped
 from harness.calling.source import subject_of
+from harness.case import Case
 from harness.execution.plan import Document
+from harness.laws.law import Law
 from harness.proof import every_value
-from harness.proof.conclusion import Task, conclude
-from harness.proof.float32.task import Float32
+from harness.proof.every_value import Values
+from harness.proof.float32.casts import CastSweep, Encoding
+from harness.proof.float32.kernel import Layout
+from harness.proof.float32.task import EVERY, SHARDS, Float32
+from harness.proof.pairs import Pairs
 from harness.proof.sweep import ROW_BY_ROW, Sweep
-from harness.proof.tally import Tally
-from harness.record import Proof, Record, write_atomically
+from harness.proof.tally import LIMITS, Tally, spell_moments
+from harness.record import LawOutcome, Proof, Record, Status, Violation, write_atomically
 from harness.record.storage import is_there, read_bytes
 from harness.timing.clock import threads
-from harness.verdict.job import Job
+from harness.verdict.job import Job, get_status_if_broken
 from harness.verdict.probe import Probe
+
+Task = Values | Pairs | Float32
+"""One proof: a case in a format, on one kernel, in independent shards."""
+
+_FINDINGS = (Tally.model_fields.keys() & Proof.model_fields.keys()) - {"beyond"}
+"""Fields that a proof copies from a tally."""
+
+
+def conclude(task: Task, tally: Tally) -> Proof:
+    """Return the proof record of a task from its tally."""
+    return Proof(
+        case=task.case.name,
+        family=task.case.family,
+        style=task.case.style,
+        contract=task.contract.name,
+        quantity=task.quantity,
+        dtype=task.format_.name,
+        device="cpu",
+        layout=task.layout.name,
+        kernel=task.layout.kernel,
+        space=task.space,
+        inputs=task.expected_moments[0],
+        visited=tally.visited,
+        checksum=spell_moments(tally.moments),
+        expected_checksum=spell_moments(task.expected_moments),
+        beyond={str(limit): number for limit, number in zip(LIMITS, tally.beyond, strict=True)},
+        reference=None if task.reference == task.layout.name else task.reference,
+        laws=tuple(_list_outcomes(task, tally)) if tally.error is None and tally.skipped is None else (),
+        threads=torch.get_num_threads(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        torch=torch.__version__,
+        **{name: getattr(tally, name) for name in _FINDINGS},
+    )
+
+
+def _list_outcomes(task: Task, tally: Tally) -> Iterator[LawOutcome]:
+    for law in task.laws:
+        yield _build_outcome(task, law, tally.broken.get(law.name))
+    if "value" not in tally.broken:
+        for law in task.following:
+            yield LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement, follows=True)
+
+
+def _build_outcome(task: Task, law: Law, violation: Violation | None) -> LawOutcome:
+    if violation is None:
+        return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
+    status, reason = get_status_if_broken(law, task.case, task.format_.name)
+    return LawOutcome(law=law.name, status=status, statement=law.statement, reason=reason, violation=violation)
+
+
+def prove_cast(
+    encoding: Encoding, layout: Layout, cast: Callable[[Tensor], Tensor] | None = None, *, codes: range = EVERY
+) -> Proof:
+    """Cast the numbers of some magnitudes, of either sign, and all numbers of the encoding back.
+
+    By default, the cast is the one of torch. The number of codes is a power of two.
+    """
+    case = Case(cast or (lambda x: x.to(encoding.dtype)), "cast", style="foreign", name=f"torch.{encoding.name}")
+    shards = max(1, len(codes) * SHARDS // len(EVERY))
+    task = Float32(case, encoding, encoding, layout, "value", codes, shards, encoding)
+    tally = reduce(add, map(task.tally, range(shards)))
+    if tally.error is None:
+        tally += CastSweep(case, encoding, layout.name, codes).cast_back().tally()
+    return conclude(task, tally).model_copy(update={"contract": encoding.policies})
+
 
 _VERSION = 4
 """Version of the shard files; files of other versions are computed again."""
@@ -160,8 +234,7 @@ def _visit(task: Task, shard: int, probe: Probe | None) -> Tally:
     """Visit the inputs of one shard, with the case's properties taken from the probe."""
     if probe is None or isinstance(task, Float32):
         return _count(task, shard)
-    job = Job(unwrap_bridge(task.case), task.contract, task.laws[0], task.format_)
-    judged, properties = probe.examine(job)
+    judged, properties = probe.examine(Job(unwrap_bridge(task.case), task.contract, task.laws[0], task.format_))
     if (reason := judged.exemption) is not None:
         tally = Tally(skipped=reason)
     else:
@@ -172,9 +245,7 @@ def _visit(task: Task, shard: int, probe: Probe | None) -> Tally:
 def _count(task: Task, shard: int) -> Tally:
     if isinstance(task, every_value.Values):
         return task.tally()
-    if isinstance(task, Float32):
-        return task.tally(shard)
-    return Sweep(task).tally(shard)
+    return task.tally(shard) if isinstance(task, Float32) else Sweep(task).tally(shard)
 
 
 def fingerprint(task: Task) -> str:

@@ -17,8 +17,7 @@ from harness.laws.subject import Subject, round_as_declared
 from harness.proof.examination import Examination, Suspects
 from harness.proof.layout import PairLayout
 from harness.proof.operation import Argument
-from harness.proof.pairs import Pairs
-from harness.proof.space import Codes
+from harness.proof.pairs import Codes, Pairs
 from harness.proof.tally import MOMENTS, Tally, attempt
 from harness.proof.threshold import CODES, Interval
 
@@ -213,9 +212,7 @@ class Lookup:
         np.greater(self.gap, self._gather(self.low), out=self.above)
         np.less(self.gap, self._gather(self.high), out=self.draw_below)
         np.logical_and(self.above, self.draw_below, out=self.above)
-        if self.above.all():
-            return _NONE
-        return np.flatnonzero(~self.above.all(0))
+        return _NONE if self.above.all() else np.flatnonzero(~self.above.all(0))
 
     def _gather(self, table: Tensor) -> NDArray[np.float32]:
         torch.index_select(table, 0, torch.from_numpy(self.index).view(-1), out=self.ends)

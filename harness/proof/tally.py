@@ -17,6 +17,9 @@ MOMENTS = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 """Exponents of the two operands' codes in the sums that show which inputs were visited."""
 
 
+_ADDED = ("not_correctly_rounded", "not_finite", "duration_s", "floor_s", "resolved")
+
+
 class Tally(Record):
     """Findings on a part of the inputs."""
 
@@ -54,22 +57,18 @@ class Tally(Record):
         worse = _choose_worse(other, self)
         return Tally(
             moments=tuple(a + b for a, b in zip(self.moments, other.moments, strict=True)),
-            not_correctly_rounded=self.not_correctly_rounded + other.not_correctly_rounded,
             beyond=tuple(a + b for a, b in zip(self.beyond, other.beyond, strict=True)),
-            not_finite=self.not_finite + other.not_finite,
             differing=_sum(self.differing, other.differing),
             witness=worse.witness,
             order=worse.order,
             broken={**other.broken, **self.broken},
-            duration_s=self.duration_s + other.duration_s,
-            floor_s=self.floor_s + other.floor_s,
             error=self.error or other.error,
             skipped=self.skipped or other.skipped,
             histogram=tuple(a + b for a, b in zip_longest(self.histogram, other.histogram, fillvalue=0)),
             departures=_merge(self.departures, other.departures),
             compared=_merge(self.compared, other.compared),
-            resolved=self.resolved + other.resolved,
             properties=tuple(dict.fromkeys((*self.properties, *other.properties))),
+            **{name: getattr(self, name) + getattr(other, name) for name in _ADDED},
         )
 
 
@@ -99,8 +98,7 @@ def _get_deviation(tally: Tally) -> float:
 
 def _merge(first: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
     """Add the values of equal names."""
-    sums = {name: first[name] + later[name] for name in first if name in later}
-    return {**first, **later, **sums}
+    return {**first, **later, **{name: first[name] + later[name] for name in first if name in later}}
 
 
 def _sum(count: int | None, other: int | None) -> int | None:

@@ -11,13 +11,13 @@ from harness.error import UsageError, did_you_mean, join_names
 from harness.floats.format import format_of
 from harness.laws.contract import Contract
 from harness.proof import every_value, pairs
-from harness.proof.conclusion import Task
 from harness.proof.float32.kernel import LAYOUTS as FLOAT32_LAYOUTS
 from harness.proof.float32.operation import OPERATIONS as EVERY_FLOAT32
 from harness.proof.float32.operation import operation_of
 from harness.proof.float32.task import Float32
 from harness.proof.layout import VALUE_LAYOUTS, takes
 from harness.proof.operation import OPERATIONS
+from harness.proof.shards import Task
 from harness.proof.sweep import ROW_BY_ROW
 
 DTYPES = tuple(name for name in reversed(tuple(PARAMETERS)) if PARAMETERS[name].bits == 16)

@@ -21,8 +21,7 @@ import torch
 from flint import arb, ctx
 from numpy.typing import NDArray
 
-from harness.floats.double_double import Array, DoubleDouble
-from harness.floats.format import Format, to_array
+from harness.floats import Array, DoubleDouble, Format, to_array
 
 Flags = NDArray[np.bool_]
 
@@ -101,8 +100,7 @@ def _list_magnitudes(format_: Format) -> Array:
 
 def _bound_values(format_: Format, limit: float) -> tuple[Array, Array]:
     """Return the smallest and largest value within ``limit`` ulp of each non-negative number; exact in float64."""
-    numbers = _list_magnitudes(format_)
-    finite = numbers[:-1]
+    finite = _list_magnitudes(format_)[:-1]
     exponent = np.frexp(np.maximum(finite, format_.tiny))[1] - 1
     unit = np.ldexp(1.0, exponent - format_.precision + 1)
     starts_binade = (finite == np.ldexp(1.0, exponent)) & (exponent > format_.emin)

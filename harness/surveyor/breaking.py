@@ -13,15 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from harness.findings.closed_form import FORMS, evaluate_form, reaches
-from harness.floats.format import Measurement, from_ordinal, to_ordinal
-from harness.floats.oracle import confirming
-from harness.laws.case_error import CaseError
-from harness.laws.law import Example, Law
-from harness.laws.ray import Ray
+from harness.floats import Measurement, confirming, from_ordinal, to_ordinal
+from harness.laws import CaseError, Example, Law, Ray
 from harness.record import Breaking, Status
 from harness.surveyor.boundary import Boundary, Effort, Places, first_failure
 from harness.verdict.job import Job
-from harness.verdict.replay import MAX_ELEMENTS, encode_example, format_hexadecimal, replay_command
+from harness.verdict.replay import MAX_ELEMENTS, format_hexadecimal
+from harness.verdict.violation import make_witness
 
 GROUPS = ("value", "finite", "gradient")
 """The groups of laws that are followed unless others are named: values and gradients apart."""
@@ -188,25 +186,11 @@ def _measured_fields(search: RaySearch, index: int) -> dict[str, Any]:
     job, value = search.job, search.value(index)
     example = search.example(np.array([index], dtype=np.int64))
     measurement = search.measure_place(index, confirm=True)
-    position = measurement.worst
-    read = {name: example[name] for name in job.law.reads}
-    return {
-        "value": value,
-        "value_hex": str(int(value)) if search.ray.whole else format_hexadecimal(value),
-        "actual": float(measurement.actual[position]),
-        "expected": float(measurement.expected[position]),
-        "deviation": float(measurement.deviation[position]),
-        "bound": measurement.get_bound(position),
-        "example": encode_example(read, job.contract),
-        "replay": _replay(job, read),
-    }
-
-
-def _replay(job: Job, read: Example) -> str | None:
-    """Return the command that measures the breaking point; ``None`` if the input is too large to be spelled out."""
-    if any(value.numel() > MAX_ELEMENTS for value in read.values() if isinstance(value, torch.Tensor)):
-        return None
-    return replay_command(job.case, job.contract, job.law.name, job.format, read, "")
+    fields = make_witness(job, example, measurement, measurement.worst, "")
+    if any(isinstance(x := example[name], torch.Tensor) and x.numel() > MAX_ELEMENTS for name in job.law.reads):
+        fields["replay"] = None  # the input is too large to be spelled out
+    value_hex = str(int(value)) if search.ray.whole else format_hexadecimal(value)
+    return {"value": value, "value_hex": value_hex, **fields}
 
 
 def _find_form(search: RaySearch, index: int | None) -> dict[str, Any]:

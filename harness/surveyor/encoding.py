@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
-from harness.laws.law import Example
-from harness.laws.ray import Ray
-from harness.laws.standard_rays import COLUMNS, list_rays
+from harness.laws import COLUMNS, Example, Ray, list_rays
 from harness.laws.strategies import Shape, thresholds
 from harness.verdict.job import Job
 
@@ -182,6 +180,4 @@ def _make_genes(job: Job, template: Example) -> tuple[Gene, ...]:
 
 def _repeat_first_row(value: Any, rows: int) -> Any:
     """Repeat the first row of the template; return plain numbers unchanged."""
-    if not isinstance(value, Tensor):
-        return value
-    return value[:1].expand(rows, *value.shape[1:]).contiguous()
+    return value if not isinstance(value, Tensor) else value[:1].expand(rows, *value.shape[1:]).contiguous()

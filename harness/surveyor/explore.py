@@ -9,10 +9,7 @@ from harness.case import Break, Case
 from harness.contracts import claimed
 from harness.error import UsageError, did_you_mean, join_names
 from harness.execution.progress import show_progress
-from harness.laws.contract import Contract
-from harness.laws.law import Law
-from harness.laws.ray import Ray
-from harness.laws.standard_rays import list_rays
+from harness.laws import Contract, Law, Ray, list_rays
 from harness.record import SEED
 from harness.surveyor.breaking import follows, is_followed
 from harness.surveyor.discovery import Discoveries, Discovery

@@ -98,16 +98,9 @@ def gap(rows: Ordinals, encoding: ExampleEncoding, rng: Generator) -> Ordinals:
 
 
 MUTATIONS: tuple[tuple[Mutation, float], ...] = (
-    (few_ulps, 0.28),
-    (one_entry, 0.16),
-    (drift, 0.14),
-    (leap, 0.08),
-    (cross, 0.10),
-    (copy, 0.08),
-    (swap, 0.05),
-    (flip, 0.03),
-    (gap, 0.08),
-)
+    (few_ulps, 0.28), (one_entry, 0.16), (drift, 0.14), (leap, 0.08), (cross, 0.10), (copy, 0.08), (swap, 0.05),
+    (flip, 0.03), (gap, 0.08),
+)  # fmt: skip
 """The mutations, and the share of the rows that each gets."""
 
 

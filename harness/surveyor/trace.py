@@ -13,14 +13,8 @@ from torch import Tensor
 from harness.calling.device import CPU
 from harness.exact.operators import MOVES
 from harness.exact.tape import Step
-from harness.floats import Array
-from harness.floats.format import Measurement
-from harness.floats.oracle import confirming
-from harness.laws.case_error import CaseError
-from harness.laws.law import Example
-from harness.laws.ray import Ray
-from harness.laws.standard_rays import list_rays
-from harness.laws.subject import Subject
+from harness.floats import Array, Measurement, confirming
+from harness.laws import CaseError, Example, Ray, Subject, list_rays
 from harness.record import Breaking, RayTrace, RecordedCall, Stage
 from harness.record.survey import BOOK
 from harness.surveyor.breaking import RaySearch, first_value

@@ -15,13 +15,8 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.modes import seed_all
-from harness.floats.double_double import Array
-from harness.floats.format import Measurement
-from harness.floats.oracle import confirming
-from harness.laws.case_error import CaseError
-from harness.laws.law import Example
-from harness.laws.ray import Ray
-from harness.laws.standard_rays import list_rays
+from harness.floats import Array, Measurement, confirming
+from harness.laws import CaseError, Example, Ray, list_rays
 from harness.record import Accumulator, Breaking, Profile, Worst
 from harness.surveyor.accumulator import accumulator, record
 from harness.surveyor.breaking import breaking
@@ -31,9 +26,10 @@ from harness.surveyor.search import ROWS, Budget, Objective, SearchResult, searc
 from harness.surveyor.trace import is_drawn, is_reported, trace
 from harness.verdict.job import Job
 from harness.verdict.probe import Probe
-from harness.verdict.replay import encode_example, is_one_group, replay_command
+from harness.verdict.replay import is_one_group
 from harness.verdict.shrink import minimise
 from harness.verdict.trial import reduce_to_rows
+from harness.verdict.violation import make_witness
 
 SEARCH = Ray("search", "rows that a search draws", lambda *_: {}, lambda _: 0.0)
 """Placeholder for a ray in records of a search without a result."""
@@ -154,20 +150,15 @@ def witness(job: Job, result: SearchResult, objective: Objective) -> Worst:
         measurement = job.subject.measure(job.law, example)
     values = _get_values(measurement, objective)
     position = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
-    read = {name: example[name] for name in job.law.reads}
+    read = [example[name] for name in job.law.reads]
     return Worst(
         **job.identity,
         objective=objective,
         rows=result.rows,
-        deviation=float(measurement.deviation[position]),
-        bound=measurement.get_bound(position),
+        **make_witness(job, example, measurement, position, ""),
         unit=job.law.unit,
         place=position[1:] if is_one_group(example, job.contract) else position,
-        actual=float(measurement.actual[position]),
-        expected=float(measurement.expected[position]),
-        magnitude=max(float(x.double().abs().max()) for x in read.values() if isinstance(x, Tensor) and x.numel()),
-        example=encode_example(read, job.contract),
-        replay=replay_command(job.case, job.contract, job.law.name, job.format, read, ""),
+        magnitude=max(float(x.double().abs().max()) for x in read if isinstance(x, Tensor) and x.numel()),
         declared=job.when_broken[1],
     )
 

@@ -21,10 +21,9 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement
-from harness.laws.case_error import CaseError
+from harness.laws import CaseError, Example, Law, Subject
 from harness.laws.derivation import find_row_axes, select_rows
-from harness.laws.law import Example, Law
-from harness.laws.subject import Answered, Subject
+from harness.laws.subject import Answered
 from harness.verdict.draw import Deadline, find_failing_example
 from harness.verdict.job import Job
 from harness.verdict.trial import Trials, expand_along_rows, ignore_rows, reduce_to_rows, take

@@ -19,10 +19,8 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.calling.modes import seed_all
-from harness.floats import Format
-from harness.floats.oracle import confirming, reuse_results
-from harness.laws.case_error import CaseError
-from harness.laws.law import Example
+from harness.floats import Format, confirming, reuse_results
+from harness.laws import CaseError, Example
 from harness.laws.strategies import SEEDS
 from harness.record import SEED, Fault, Status, Verdict, Violation
 from harness.record.property import SUBNORMALS

@@ -21,11 +21,7 @@ import torch
 from harness.calling.adapter import NotApplicable
 from harness.case import Case
 from harness.floats import Format
-from harness.laws import AnyNumber
-from harness.laws.case_error import CaseError
-from harness.laws.contract import Contract
-from harness.laws.law import Example, Law
-from harness.laws.subject import Subject
+from harness.laws import AnyNumber, CaseError, Contract, Example, Law, Subject
 from harness.record.property import SUBNORMALS
 from harness.verdict.draw import (
     ENOUGH,
@@ -95,6 +91,11 @@ class _Looking:
         subject = Subject(case, self.contract, self.format, device=self.device)
         return [measure_sample(subject, law, example) for example in drawn]
 
+    def _measure_every_row(self, declared: Declared, law: Law, drawn: Sequence[Example]) -> list[Sample]:
+        """Measure a law under a convention, with every row as an ordinary one."""
+        samples = self.measure_under(declared, law, drawn)
+        return [replace(sample, ordinary=np.ones(len(sample.ordinary), dtype=bool)) for sample in samples]
+
     @property
     def open(self) -> dict[str, Any]:
         """The conventions that the case leaves to its contract's default."""
@@ -129,11 +130,7 @@ class _Looking:
 
     def _compute_share_held(self, declared: Declared, law: Law, distinguishing: Sequence[Example]) -> float:
         """Return the share of the distinguishing rows that hold under a convention."""
-        return (
-            compute_share([_make_all_ordinary(sample) for sample in self.measure_under(declared, law, distinguishing)])
-            if distinguishing
-            else 1.0
-        )
+        return compute_share(self._measure_every_row(declared, law, distinguishing)) if distinguishing else 1.0
 
     def _refine(
         self, best: tuple[float, dict[str, Any]], law: Law, distinguishing: Sequence[Example]
@@ -180,8 +177,8 @@ class _Looking:
         low, high = math.log(max(values.least, self.format.u**2)), math.log(min(values.most, 1.0))
 
         def excess(at: float) -> float:
-            samples = self.measure_under({**declared, name: math.exp(at)}, law, drawn)
-            return _sum_excess([_make_all_ordinary(sample) for sample in samples] if whole else samples)
+            measure = self._measure_every_row if whole else self.measure_under
+            return _sum_excess(measure({**declared, name: math.exp(at)}, law, drawn))
 
         rising = excess(low) < excess(high)
         for _ in range(STEPS):
@@ -223,14 +220,12 @@ class _Looking:
         if not undecided:
             return {}
         drawn = draw_few_examples(law.inputs or self.contract.inputs, self.format)
-        default = [_make_all_ordinary(sample) for sample in self.measure_under(found, law, drawn)]
+        default = self._measure_every_row(found, law, drawn)
         if all(sample.holds.all() for sample in default):
             return {}
         for name in undecided:
             for value in self.open[name][1:]:
-                tried = [
-                    _make_all_ordinary(sample) for sample in self.measure_under({**found, name: value}, law, drawn)
-                ]
+                tried = self._measure_every_row({**found, name: value}, law, drawn)
                 by_default, changed = _compare_samples(default, tried), _compare_samples(tried, default)
                 if by_default.size < MIN_DISTINGUISHED or float(by_default.mean()) >= HALF:
                     continue
@@ -242,11 +237,6 @@ class _Looking:
 def _list_roundings(logarithm: float) -> list[float]:
     """Return the number with this logarithm, rounded to several numbers of digits, fewest first."""
     return [float(f"{math.exp(logarithm):.{digits - 1}e}") for digits in DIGITS]
-
-
-def _make_all_ordinary(sample: Sample) -> Sample:
-    """Return the sample with all rows ordinary, since this law is about infinities and omitted entries."""
-    return replace(sample, ordinary=np.ones(len(sample.ordinary), dtype=bool))
 
 
 def _compare_samples(default: Sequence[Sample], tried: Sequence[Sample]) -> Rows:

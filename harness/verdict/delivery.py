@@ -27,16 +27,10 @@ from harness.verdict.job import Job
 from harness.verdict.violation import make_witness
 
 FAULTS = {
-    FaultKind.DIED: Fault.KILLED,
-    FaultKind.RAISED: Fault.RAISED,
-    FaultKind.LENGTH: Fault.RAISED,
-    FaultKind.SHARED_MEMORY: Fault.MEMORY,
-    FaultKind.HUNG: Fault.HUNG,
-    FaultKind.UNPICKLABLE: Fault.RAISED,
-    FaultKind.EMPTY: Fault.NOTHING,
-    FaultKind.LEFT: Fault.STATE,
-    FaultKind.SHARED_FILE: Fault.STATE,
-}
+    FaultKind.DIED: Fault.KILLED, FaultKind.RAISED: Fault.RAISED, FaultKind.LENGTH: Fault.RAISED,
+    FaultKind.SHARED_MEMORY: Fault.MEMORY, FaultKind.HUNG: Fault.HUNG, FaultKind.UNPICKLABLE: Fault.RAISED,
+    FaultKind.EMPTY: Fault.NOTHING, FaultKind.LEFT: Fault.STATE, FaultKind.SHARED_FILE: Fault.STATE,
+}  # fmt: skip
 """Faults in a record, by kind of loading fault."""
 
 

@@ -30,11 +30,8 @@ from harness.calling.adapter import NotApplicable
 from harness.compat.hypothesis import providers
 from harness.floats import Format, Measurement
 from harness.floats.oracle import MEBIBYTE, Memory
-from harness.laws.case_error import CaseError
-from harness.laws.contract import Axes, Contract
-from harness.laws.law import Example, Inputs, Law
+from harness.laws import Axes, CaseError, Contract, Example, Inputs, Law, Subject
 from harness.laws.strategies import batches_are_narrow, narrow_batches, shapes_are_few
-from harness.laws.subject import Subject
 from harness.record import Fault
 from harness.verdict.trial import Trials
 

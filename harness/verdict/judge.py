@@ -11,16 +11,9 @@ from hypothesis.strategies import just
 from harness.contracts import contracts
 
 _LATE = (
-    "harness.data",
-    "harness.findings.closed_form",
-    "harness.isolation.loader_client",
-    "harness.verdict.decide",
-    "harness.verdict.job",
-    "harness.verdict.probe",
-    "harness.verdict.replay",
-    "multiprocessing.popen_fork",
-    "numpy.ma",
-)
+    "harness.data", "harness.findings.closed_form", "harness.isolation.loader_client", "harness.verdict.decide",
+    "harness.verdict.job", "harness.verdict.probe", "harness.verdict.replay", "multiprocessing.popen_fork", "numpy.ma",
+)  # fmt: skip
 """Modules that would otherwise be imported by the first function that needs them."""
 
 contracts()

@@ -13,8 +13,7 @@ from harness.diagnosis import Diagnosis, find_mistake, find_rival, make_imitatio
 from harness.diagnosis.search import make_examples as small_examples
 from harness.diagnosis.words import make_mistake
 from harness.floats import Measurement
-from harness.laws.case_error import CaseError
-from harness.laws.law import Example
+from harness.laws import CaseError, Example
 from harness.record import Fault, Mistake, Status, Verdict, Violation
 from harness.verdict.draw import draw_few_examples
 from harness.verdict.job import Job

@@ -23,23 +23,12 @@ from torch import Tensor
 from harness.calling.adapter import NotApplicable
 from harness.calling.modes import seed_all
 from harness.floats import FORMATS, Format, to_array
-from harness.laws.case_error import CaseError
-from harness.laws.contract import Contract
-from harness.laws.law import Example, Law
+from harness.laws import CaseError, Contract, Example, Law
 from harness.laws.subject import REFUSED
 from harness.record import Fault, Property, Verdict
 from harness.record.property import COMPUTES_IN, CONVENTION, OPERATION, REFUSES, REPEATABLE, RETURNS, SUBNORMALS
+from harness.verdict import draw
 from harness.verdict.declaration import Flushing, find_convention, own_eps
-from harness.verdict.draw import (
-    ENOUGH,
-    HALF,
-    NEARLY_ALL,
-    compute_share,
-    draw_few_examples,
-    is_float,
-    join_numbers,
-    measure_sample,
-)
 from harness.verdict.job import Job
 from harness.verdict.named import Names
 
@@ -67,7 +56,7 @@ def find_refusals(job: Job, value: Law) -> list[Property]:
     CaseError, NotApplicable
         If it returns no result for ordinary numbers.
     """
-    example = draw_few_examples(value.inputs or job.contract.inputs, job.format)[-1]
+    example = draw.draw_few_examples(value.inputs or job.contract.inputs, job.format)[-1]
     read = [example[name] for name in value.reads]
     call = [x[0] if job.contract.grouped and isinstance(x, Tensor) else x for x in read]
     subject = job.subject
@@ -317,12 +306,12 @@ class _Look:
         value = _get_value_law(job.contract)
         assert value is not None, "only contracts of functions of tensors are probed"
         self.job, self.value, self.subject = job, value, job.subject
-        self.drawn = draw_few_examples(value.inputs or self.job.contract.inputs, self.job.format)
+        self.drawn = draw.draw_few_examples(value.inputs or self.job.contract.inputs, self.job.format)
         self.call = self._get_arguments(self.drawn[-1])
         # Keep the raw result.
         self.output = self.subject.once(*_copy_arguments(self.call))
         self.is_number = self.subject.returns_number
-        self.samples = [measure_sample(self.subject, value, example) for example in self.drawn]
+        self.samples = [draw.measure_sample(self.subject, value, example) for example in self.drawn]
 
     def _get_arguments(self, example: Example) -> tuple[Any, ...]:
         """Return the arguments of a call."""
@@ -346,7 +335,7 @@ class _Look:
         """Return the narrower format of the computation and its remark; ``None`` if it is not narrower."""
         if self._is_jax_without_float64():
             return FLOAT32, "jax"
-        if compute_share(self.samples) > HALF:
+        if draw.compute_share(self.samples) > draw.HALF:
             return None
         with self.subject.host.seeing() as seen:
             self.subject.once(*_copy_arguments(self.call))
@@ -358,7 +347,10 @@ class _Look:
             return None
         subject = replace(self.job, format=narrow).subject
         rounded = [_round_example(example, narrow, self.job.format) for example in self.drawn]
-        if compute_share([measure_sample(subject, self.value, example) for example in rounded]) < NEARLY_ALL:
+        if (
+            draw.compute_share([draw.measure_sample(subject, self.value, example) for example in rounded])
+            < draw.NEARLY_ALL
+        ):
             return None
         if autocast:
             return narrow, "autocast"
@@ -371,10 +363,10 @@ class _Look:
 
     def _answers_float32_numbers(self) -> bool:
         """Whether all results are float32 numbers."""
-        actual = join_numbers(self.samples, "actual")
+        actual = draw.join_numbers(self.samples, "actual")
         actual = actual[np.isfinite(actual) & (actual != 0.0)]
         with np.errstate(over="ignore", under="ignore"):
-            return actual.size >= ENOUGH and bool((actual.astype(np.float32).astype(np.float64) == actual).all())
+            return actual.size >= draw.ENOUGH and bool((actual.astype(np.float32).astype(np.float64) == actual).all())
 
     def returns_wider(self) -> str | None:
         """Return the wider format of the result, for 16-bit inputs or for a result that is a Python number.
@@ -395,4 +387,4 @@ def _copy_arguments(arguments: Sequence[Any]) -> tuple[Any, ...]:
 
 def _round_example(example: Example, narrow: Format, wide: Format) -> Example:
     """Return the example, rounded to numbers of the narrower format."""
-    return {name: x.to(narrow.dtype).to(wide.dtype) if is_float(x) else x for name, x in example.items()}
+    return {name: x.to(narrow.dtype).to(wide.dtype) if draw.is_float(x) else x for name, x in example.items()}

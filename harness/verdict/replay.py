@@ -21,8 +21,7 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.error import UsageError, join_names
 from harness.floats.format import Format
-from harness.laws.contract import Contract
-from harness.laws.law import Example, Law
+from harness.laws import Contract, Example, Law
 from harness.record import Breaking, Counterexample, Input, Proof, TensorText, Verdict, Worst, write_atomically
 from harness.record.storage import is_there, parse_record, read_text
 

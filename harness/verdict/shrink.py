@@ -17,8 +17,7 @@ from torch import Tensor
 
 from harness.floats.format import Format, from_ordinal, to_ordinal
 from harness.floats.oracle import content_of
-from harness.laws.contract import Axes
-from harness.laws.law import Example
+from harness.laws import Axes, Example
 from harness.verdict.draw import Deadline
 from harness.verdict.trial import Members, Trials, count_positions, is_same, make_row_of_each, stack_rows, take
 

@@ -18,12 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
-from harness.floats.format import Format, Measurement
-from harness.floats.oracle import confirming
-from harness.laws.case_error import CaseError
-from harness.laws.contract import Axes
-from harness.laws.law import Example
-from harness.laws.subject import Subject
+from harness.floats import Format, Measurement, confirming
+from harness.laws import Axes, CaseError, Example, Subject
 from harness.record import Fault
 from harness.verdict.job import Job
 from harness.verdict.replay import make_json
@@ -91,9 +87,7 @@ class Census:
         """Geometric mean of the bounds up to ``2**40``, each example counted once; zero without positive bounds."""
         if self.bound is None:
             return None
-        if not self.magnitudes:
-            return 0.0
-        return math.exp2(math.fsum(self.magnitudes) / len(self.magnitudes))
+        return 0.0 if not self.magnitudes else math.exp2(math.fsum(self.magnitudes) / len(self.magnitudes))
 
     @property
     def inputs(self) -> str | None:

@@ -21,13 +21,9 @@ from harness.exact.loss import first_loss, hidden_branch
 from harness.exact.replay import Balls, Doubles, Replay
 from harness.exact.slope import chosen_slope
 from harness.exact.tape import Tape, View, is_floating
-from harness.floats import FORMATS
-from harness.floats.format import Measurement
-from harness.floats.oracle import confirming, remembering
-from harness.laws.case_error import CaseError
-from harness.laws.contract import Contract
-from harness.laws.law import Example, Law
-from harness.laws.subject import OF_ANY_CALL, Subject
+from harness.floats import FORMATS, Measurement, confirming, remembering
+from harness.laws import CaseError, Contract, Example, Law, Subject
+from harness.laws.subject import OF_ANY_CALL
 from harness.record import Event, EventKind, Violation
 from harness.verdict.consequence import OF_ANSWERS, OF_TWO_RUNS, find_explaining_law
 from harness.verdict.draw import Deadline, find_failing_example

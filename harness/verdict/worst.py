@@ -15,10 +15,8 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.findings import get_mark
-from harness.floats.format import Format
-from harness.floats.oracle import confirming
-from harness.laws.case_error import CaseError
-from harness.laws.law import Example
+from harness.floats import Format, confirming
+from harness.laws import CaseError, Example
 from harness.record import EventKind, Status, Violation, WorstExample
 from harness.verdict.consequence import BASES
 from harness.verdict.draw import Deadline, find_failing_rows
@@ -111,7 +109,7 @@ class Search:
                         worst, sought = self._record_worst(example, cause, least), True
                         main_cause = main_cause if main_cause.is_known or worst is None else cause
                     break
-                if _is_separate(cause, main_cause, is_worse=finite and math.isinf(excess)):
+                if (finite and math.isinf(excess)) or _make_mark(cause) != _make_mark(main_cause):
                     self._note(rest, example, cause, main_cause)
         return _merge_worst(self.trials.job, violation, worst, list(rest.values()))
 
@@ -140,13 +138,8 @@ class Search:
     def _find_cause(self, violation: Violation) -> Cause:
         if violation.event is not None:
             return Cause(violation.event)
-        return next(
-            (
-                trace_cause(self.trials.job, example)
-                for example in restore_example(violation.example, self.trials.job.contract)
-            ),
-            Cause(),
-        )
+        examples = restore_example(violation.example, self.trials.job.contract)
+        return next((trace_cause(self.trials.job, example) for example in examples), Cause())
 
     def _shrink_worst(self, worst: Example) -> Example:
         """Make an example smaller and simpler while its severity remains."""
@@ -224,11 +217,6 @@ def _is_of(cause: Cause, other: Cause, *, is_finite: bool = True) -> bool:
 
 def _is_gradual(cause: Cause) -> bool:
     return cause.event is not None and cause.event.kind in _GRADUAL
-
-
-def _is_separate(cause: Cause, other: Cause, *, is_worse: bool) -> bool:
-    """Return whether another cause is distinct: another finding, or the same one without a number."""
-    return is_worse or _make_mark(cause) != _make_mark(other)
 
 
 def _classify(result: float) -> str:

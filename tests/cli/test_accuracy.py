@@ -10,12 +10,12 @@ from samples.command import Command
 from harness.case import Case
 from harness.contracts import contract_named
 from harness.proof import task
-from harness.proof.conclusion import conclude
 from harness.proof.float32 import recorded
 from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.operation import OPERATIONS
 from harness.proof.float32.rows import WIDTH
 from harness.proof.float32.task import Float32
+from harness.proof.shards import conclude
 from harness.record import RUNS, Proof, RunFolder
 
 ONE = 0x3F80_0000

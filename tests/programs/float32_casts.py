@@ -12,10 +12,10 @@ from pathlib import Path
 from tabulate import tabulate
 
 from harness.execution.environment import environment
-from harness.proof.conclusion import prove_cast
 from harness.proof.float32.casts import ENCODINGS
 from harness.proof.float32.kernel import LAYOUTS
 from harness.proof.float32.recorded import CASTS, read_recorded
+from harness.proof.shards import prove_cast
 from harness.record import Proof
 from harness.timing.clock import threads
 from harness.wording.accuracy import list_builds, make_cast_row

@@ -11,9 +11,9 @@ from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.logistic_function import sigmoid_oracle
 from harness.floats.format import format_of, round_to, to_array
-from harness.proof.conclusion import conclude
 from harness.proof.every_value import CONTRACTS, Values, every_number
 from harness.proof.layout import VALUE_LAYOUTS, ValueLayout
+from harness.proof.shards import conclude
 from harness.record import Proof, Status, TensorText
 
 CONTIGUOUS, SPREAD, FEW = VALUE_LAYOUTS

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from harness.case import Case
 from harness.contracts import contract_named
-from harness.proof.conclusion import conclude
 from harness.proof.float32.count import Counts, moments
 from harness.proof.float32.kernel import LAYOUTS, Kernel
 from harness.proof.float32.model import INFINITE, Kind, number, precision, taylor
@@ -26,7 +25,7 @@ from harness.proof.float32.resolution import _compare, resolve
 from harness.proof.float32.rows import WIDTH, rows_of
 from harness.proof.float32.sweep import Sweep, _get_judgments
 from harness.proof.float32.task import EVERY, Float32
-from harness.proof.shards import Shard, Shards
+from harness.proof.shards import Shard, Shards, conclude
 from harness.proof.tally import Tally
 
 ONE = 0x3F80_0000

@@ -15,9 +15,9 @@ from harness.floats.format import Measurement, format_of, from_ordinal, to_array
 from harness.floats.oracle import confirming
 from harness.laws.law import Law
 from harness.proof import examination
-from harness.proof.conclusion import conclude
 from harness.proof.operation import OPERATIONS
-from harness.proof.space import every_pair
+from harness.proof.pairs import every_pair
+from harness.proof.shards import conclude
 from harness.proof.sweep import Lookup, Sweep
 from harness.proof.tally import LIMITS
 from harness.proof.threshold import compare_with_limit

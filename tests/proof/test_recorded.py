@@ -9,7 +9,7 @@ from programs.torch_proofs import BEGIN, END, PAGE, recorded, tables
 from samples.proof_space import tallied, task
 
 from harness.floats.format import format_of
-from harness.proof.space import Space, every_pair
+from harness.proof.pairs import Space, every_pair
 from harness.record import Proof, TensorText
 
 PROOFS = recorded()

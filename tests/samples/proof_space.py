@@ -9,8 +9,7 @@ from harness.contracts import contract_named
 from harness.contracts.building_blocks.exponential_sums import softmax_oracle
 from harness.floats.format import format_of, round_to
 from harness.proof.operation import OPERATIONS
-from harness.proof.pairs import Pairs
-from harness.proof.space import Space, every_pair
+from harness.proof.pairs import Pairs, Space, every_pair
 from harness.proof.sweep import Sweep
 from harness.proof.tally import Tally
 

@@ -175,8 +175,7 @@ class CastSweep:
         for start in self.codes[::size]:
             actual = bits_of(kernel(start, sign))
             after, last = np.searchsorted(starts, [start, start + size - 1], "right")
-            lengths = np.diff([start, *starts[after:last], start + size])
-            expected = np.repeat(results[after - 1 : last], lengths)
+            expected = np.repeat(results[after - 1 : last], np.diff([start, *starts[after:last], start + size]))
             if not np.array_equal(actual, expected):
                 first = start + (SIGN if sign < 0 else 0)
                 self._examine(first, self.encoding.numbers[actual], self.encoding.numbers[expected])

@@ -13,6 +13,9 @@ CLASSES = 256
 """Number of classes of an eighth of an ulp; the last one also contains all larger deviations."""
 
 
+_SAME = ("moments", "not_finite", "witness", "order", "floor_s", "departures", "resolved")
+
+
 @dataclass
 class Counts:
     """Findings of a sweep."""
@@ -59,17 +62,11 @@ class Counts:
         above = self.histogram[::-1].cumsum()[::-1]
         beyond = (self.far.get(limit, int(above[min(8 * limit, CLASSES - 1)])) for limit in LIMITS)
         return Tally(
-            moments=self.moments,
             not_correctly_rounded=int(above[4]) + self.not_rounded,
             beyond=tuple(beyond),
-            not_finite=self.not_finite,
-            witness=self.witness,
-            order=self.order,
-            floor_s=self.floor_s,
             histogram=tuple(np.trim_zeros(self.histogram, "b").tolist()),
-            departures=self.departures,
             compared={"monotone": self.pairs, "symmetric": self.mirrored},
-            resolved=self.resolved,
+            **{name: getattr(self, name) for name in _SAME},
         )
 
 

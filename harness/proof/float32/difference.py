@@ -133,14 +133,14 @@ class Difference:
     def row(self) -> dict[str, str]:
         """The line of the operation in a table."""
         kind = max(self.largest, key=lambda kind: self.largest[kind].distance, default="")
-        largest = self.largest.get(kind)
+        largest, change = self.largest.get(kind), "none"
+        if largest is not None:
+            change = f"{largest.before!r} to {largest.after!r} at {largest.x.hex()}, {kind}"
         return {
             "operation": self.operation.name,
             "bits changed": f"{self.counts.total():,}",
             **{kind: f"{self.counts[kind]:,}" for kind in KINDS},
-            "largest change": f"{largest.before!r} to {largest.after!r} at {largest.x.hex()}, {kind}"
-            if largest
-            else "none",
+            "largest change": change,
             "evidence": "proved" if self.compared == BLOCKS * SIZE else f"searched, {self.compared:,} inputs",
         }
 

@@ -132,8 +132,7 @@ def _fit_piece(operation: Operation, quantity: str, start: int, bits: int, sign:
         return Piece(start, bits, Kind.UNDEFINED, _NOTHING)
     if sign > 0 and low >= operation.overflows_from:
         return Piece(start, bits, Kind.OVERFLOW, _NOTHING)
-    spacing = 2.0 ** (max(start >> 23, 1) - 150)
-    radius = spacing * 2.0 ** (bits - 1)
+    radius = 2.0 ** (max(start >> 23, 1) - 150) * 2.0 ** (bits - 1)
     return _fit(operation, quantity, (start, bits), (sign * (low + radius), sign * radius))
 
 

@@ -93,8 +93,7 @@ def _gelu(x: arb_series) -> arb_series:
 
 
 def _gelu_tanh(x: arb_series) -> arb_series:
-    inner = x + x * x * x * (arb(44715) / 1000000)
-    return x * _sigmoid(inner * (8 / arb.pi()).sqrt())
+    return x * _sigmoid((x + x * x * x * (arb(44715) / 1000000)) * (8 / arb.pi()).sqrt())
 
 
 def _mish(x: arb_series) -> arb_series:
@@ -121,17 +120,8 @@ _ALL = (
     Operation("exp", torch.exp, lambda x: x.exp(), (0.0, _inf), (0.0, _inf), direction=1, overflows_from=89.0),
     Operation("expm1", torch.expm1, lambda x: x.exp() - 1, (-1.0, _inf), (0.0, _inf), direction=1, overflows_from=89.0),
     Operation("log", torch.log, lambda x: x.log(), (_nan, _inf), (_nan, 0.0), 0.0, _AT_ZERO, direction=1),
-    Operation(
-        "log1p",
-        torch.log1p,
-        lambda x: (1 + x).log(),
-        (_nan, _inf),
-        (_nan, 0.0),
-        lowest=-1.0,
-        poles={-1.0: (-_inf, -_inf)},
-        direction=1,
-        tangent=(1, 1, -1),
-    ),
+    Operation("log1p", torch.log1p, lambda x: (1 + x).log(), (_nan, _inf), (_nan, 0.0), lowest=-1.0,
+              poles={-1.0: (-_inf, -_inf)}, direction=1, tangent=(1, 1, -1)),
     Operation("tanh", torch.tanh, _tanh, (-1.0, 1.0), direction=1, parity=-1),
     Operation("erf", torch.erf, lambda x: x.erf(), (-1.0, 1.0), direction=1, parity=-1),
     Operation("erfc", torch.erfc, lambda x: x.erfc(), (2.0, 0.0), direction=-1),
@@ -141,18 +131,11 @@ _ALL = (
     Operation("mish", _of.mish, _mish, (0.0, _inf), (0.0, 1.0), tangent=(3, 5, 1)),
     Operation("sqrt", torch.sqrt, lambda x: x.sqrt(), (_nan, _inf), (_nan, 0.0), 0.0, {0.0: (-0.0, 0.0)}, 1),
     Operation("rsqrt", torch.rsqrt, lambda x: x.rsqrt(), (_nan, 0.0), (_nan, 0.0), 0.0, {0.0: (-_inf, _inf)}, -1),
-    Operation(
-        "reciprocal",
-        torch.reciprocal,
-        lambda x: x.inv(),
-        (-0.0, 0.0),
-        poles={0.0: (-_inf, _inf)},
-        direction=-1,
-        parity=-1,
-    ),
+    Operation("reciprocal", torch.reciprocal, lambda x: x.inv(), (-0.0, 0.0), poles={0.0: (-_inf, _inf)}, direction=-1,
+              parity=-1),
     Operation("sin", torch.sin, lambda x: x.sin(), (_nan, _nan), (_nan, _nan), parity=-1, is_wave=True),
     Operation("cos", torch.cos, lambda x: x.cos(), (_nan, _nan), (_nan, _nan), parity=1, is_wave=True),
-)
+)  # fmt: skip
 
 OPERATIONS = {operation.name: operation for operation in _ALL}
 """The operations by name."""

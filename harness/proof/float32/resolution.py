@@ -7,8 +7,7 @@ import numpy as np
 from flint import arb
 from numpy.typing import NDArray
 
-from harness.floats.double_double import Array
-from harness.floats.oracle import UndecidedError
+from harness.floats import Array, UndecidedError
 from harness.proof.float32.model import LARGEST, precision, taylor
 from harness.proof.float32.operation import Operation
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from harness.case import Case
 from harness.floats.format import FORMATS, Format
-from harness.laws.contract import Contract
-from harness.laws.law import Law
+from harness.laws import Contract, Law
 from harness.proof.float32.casts import CastSweep, Encoding
 from harness.proof.float32.count import Counts, moments
 from harness.proof.float32.kernel import SIGN, Layout
