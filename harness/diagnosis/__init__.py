@@ -9,17 +9,3 @@ from harness.diagnosis.blame import Blame, blame_expression
 from harness.diagnosis.examine import find_mistake, find_operation, find_rival, make_imitations
 from harness.diagnosis.operation import Choice, Operation, Setting
 from harness.diagnosis.search import Diagnosis, diagnose
-
-__all__ = [
-    "Blame",
-    "Choice",
-    "Diagnosis",
-    "Operation",
-    "Setting",
-    "blame_expression",
-    "diagnose",
-    "find_mistake",
-    "find_operation",
-    "find_rival",
-    "make_imitations",
-]

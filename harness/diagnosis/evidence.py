@@ -19,8 +19,7 @@ from harness.compat.torch import tree_leaves
 from harness.diagnosis.blame import find_source
 from harness.diagnosis.marks import CUTS
 from harness.exact.tape import INTEGERS, dtype_name
-from harness.laws.case_error import CaseError
-from harness.laws.subject import Subject
+from harness.laws import CaseError, Subject
 
 _SIGNS: Mapping[str, str] = {
     r"\bclamped\b": "clamp clip max min where relu threshold hardtanh nan_to_num masked_fill normalize similarity If",

@@ -33,9 +33,8 @@ from harness.diagnosis.search import (
     replace_large,
 )
 from harness.floats import FORMATS, Format
-from harness.laws.case_error import CaseError
-from harness.laws.contract import Contract
-from harness.laws.subject import Subject, add_defaults
+from harness.laws import CaseError, Contract, Subject
+from harness.laws.subject import add_defaults
 
 
 def find_mistake(case: Case, contract: Contract, device: str) -> Diagnosis | None:

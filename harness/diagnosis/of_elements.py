@@ -12,6 +12,9 @@ from harness.diagnosis.generic import BITS, CONSTANT, DECADES, EXPONENTIAL, FACT
 from harness.diagnosis.marks import adds, calls, divides, keyword, minus, multiplies, subtracts
 from harness.diagnosis.operation import Choice, Operation, Setting, mistake, vary
 
+OPERATIONS: dict[str, Operation] = {}
+"""By contract."""
+
 _LOGS = (BITS, DECADES, EXPONENTIAL, FACTOR, CONSTANT)
 _SCALE = generic.scale_input("scale", "the input is multiplied by {c}; {op} does not scale it")
 
@@ -20,7 +23,7 @@ def _negate_input(name: str, formula: str) -> Choice:
     return first("sign", f"{name}(-x) is computed; {{op}} is {formula}", torch.neg, calls("exp"), minus)
 
 
-_SIGMOID = Operation(vary(torch.sigmoid), {
+OPERATIONS["sigmoid"] = Operation(vary(torch.sigmoid), {
     "before": (first("sign", "sigmoid(-x) is computed; {op} is 1 / (1 + exp(-x))", torch.neg, calls("exp")),),
     "form": (
         mistake("tanh", "(1 + tanh(x)) / 2 is computed, which is sigmoid(2 x); {op} is (1 + tanh(x / 2)) / 2",
@@ -43,7 +46,7 @@ def _softplus(x: Tensor) -> Tensor:
     return functional.softplus(x, threshold=1e3)
 
 
-_SOFTPLUS = Operation(vary(_softplus), {
+OPERATIONS["softplus"] = Operation(vary(_softplus), {
     "before": (_negate_input("softplus", "ln(1 + exp(x))"),),
     "form": (
         mistake("relu", "max(x, 0) is computed; {op} is ln(1 + exp(x))",
@@ -57,7 +60,7 @@ _SOFTPLUS = Operation(vary(_softplus), {
     "scale": (_SCALE,),
 })  # fmt: skip
 
-_LOGSIGMOID = Operation(vary(functional.logsigmoid), {
+OPERATIONS["logsigmoid"] = Operation(vary(functional.logsigmoid), {
     "before": (_negate_input("logsigmoid", "-ln(1 + exp(-x))"),),
     "after": (
         mistake("negative", "the result has the opposite sign: softplus(-x); {op} is -softplus(-x)",
@@ -68,7 +71,7 @@ _LOGSIGMOID = Operation(vary(functional.logsigmoid), {
     "scale": (_SCALE,),
 })  # fmt: skip
 
-_LOGADDEXP = Operation(vary(torch.logaddexp), {
+OPERATIONS["logaddexp"] = Operation(vary(torch.logaddexp), {
     "form": (
         mistake("shift", "the maximum is subtracted and not added again; {op} adds it to the logarithm",
                 lambda y, a, b: y - torch.maximum(a, b), calls("log1p", "log")),
@@ -93,7 +96,7 @@ _LOGADDEXP = Operation(vary(torch.logaddexp), {
     "before": (mistake("sign", "the signs of both inputs are changed; {op} keeps them", lambda a, b: (-a, -b), minus),),
 })  # fmt: skip
 
-_SGD = Operation(vary(lambda w, gradient, lr: w - lr * gradient), {
+OPERATIONS["sgd"] = Operation(vary(lambda w, gradient, lr: w - lr * gradient), {
     "form": (
         mistake("sign", "the step is added: it goes up the slope; {op} subtracts it",
                 lambda _, w, gradient, lr: w + lr * gradient, adds),
@@ -127,7 +130,7 @@ _SGD = Operation(vary(lambda w, gradient, lr: w - lr * gradient), {
     "before": (generic.swap_inputs("the parameter", "the gradient"),),
 })  # fmt: skip
 
-_LINEAR = Operation(vary(lambda x, weight, bias: x @ weight.T + bias), {
+OPERATIONS["linear"] = Operation(vary(lambda x, weight, bias: x @ weight.T + bias), {
     "form": (
         mistake("no bias", "the bias is ignored; {op} adds it",
                 lambda _, x, weight, bias: x @ weight.T, marks.operator(ast.MatMult), calls("matmul", "mm")),
@@ -153,7 +156,7 @@ def _compute_accuracy(s: Setting, scores: Tensor, labels: Tensor) -> Tensor:
     return s.call("form", lambda hits, _: hits.mean(), hits, scores)  # type: ignore[no-any-return]
 
 
-_ACCURACY = Operation(_compute_accuracy, {
+OPERATIONS["accuracy"] = Operation(_compute_accuracy, {
     "form": (
         mistake("count", "the number of hits is returned; {op} is their share of the rows",
                 lambda hits, _: hits.sum(), calls("sum"), declare="reduction=sum"),
@@ -173,11 +176,7 @@ _ACCURACY = Operation(_compute_accuracy, {
 })  # fmt: skip
 
 
-def _one_hot(labels: Tensor, k: int) -> Tensor:
-    return functional.one_hot(labels, k).to(torch.float64)
-
-
-_ONE_HOT = Operation(vary(_one_hot), {
+OPERATIONS["one_hot"] = Operation(vary(lambda labels, k: functional.one_hot(labels, k).to(torch.float64)), {
     "form": (
         mistake("labels + 1", "the 1 stands one place too far right; {op} counts labels from 0",
                 lambda hot, *_: hot.roll(1, -1), adds),
@@ -195,7 +194,7 @@ _ONE_HOT = Operation(vary(_one_hot), {
     "after": (FACTOR,),
 })  # fmt: skip
 
-_ADD = Operation(vary(torch.add), {
+OPERATIONS["add"] = Operation(vary(torch.add), {
     "form": (
         mistake("minus", "b is subtracted; {op} adds it", lambda _, a, b: a - b, subtracts),
         mistake("times", "a and b are multiplied; {op} adds them", lambda _, a, b: a * b, multiplies),
@@ -204,16 +203,3 @@ _ADD = Operation(vary(torch.add), {
     ),
     "after": (SIGN, FACTOR, CONSTANT),
 })  # fmt: skip
-
-OPERATIONS: dict[str, Operation] = {
-    "sigmoid": _SIGMOID,
-    "softplus": _SOFTPLUS,
-    "logsigmoid": _LOGSIGMOID,
-    "logaddexp": _LOGADDEXP,
-    "sgd": _SGD,
-    "linear": _LINEAR,
-    "accuracy": _ACCURACY,
-    "one_hot": _ONE_HOT,
-    "add": _ADD,
-}
-"""By contract."""

@@ -7,20 +7,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.diagnosis import generic, marks
-from harness.diagnosis.generic import (
-    AXES,
-    BITS,
-    DECADES,
-    EXPONENTIAL,
-    FACTOR,
-    OVER_COLUMNS,
-    SIGN,
-    add_in_log,
-    clamp_in_log,
-    eps,
-)
 from harness.diagnosis.marks import calls, divides, subtracts
 from harness.diagnosis.operation import Operation, Setting, apply_by_rows, mistake, vary
+
+OPERATIONS: dict[str, Operation] = {}
+"""By contract."""
 
 _LOGITS = (
     generic.SOFTMAX_FIRST,
@@ -43,7 +34,7 @@ def _softmax(x: Tensor) -> Tensor:
 
 def _add_term(x: Tensor, number: float) -> Tensor:
     """Return the softmax with a number added to the sum of the exponentials, without overflow."""
-    return (x - add_in_log(x.logsumexp(-1, keepdim=True), c=number)).exp()
+    return (x - generic.add_in_log(x.logsumexp(-1, keepdim=True), c=number)).exp()
 
 
 def _normalize_columns(x: Tensor) -> Tensor:
@@ -56,9 +47,9 @@ def _normalize_batch(x: Tensor) -> Tensor:
     return e / e.sum()
 
 
-_SOFTMAX = Operation(vary(_softmax), is_stable=True, slots={
+OPERATIONS["softmax"] = Operation(vary(_softmax), is_stable=True, slots={
     "axis": (
-        *AXES,
+        *generic.AXES,
         # Each row is shifted by its own maximum before.
         mistake("axis", "the exponentials are divided by the sums of the columns (axis 0); "
                 "{op} divides by the sum of each row (axis -1)",
@@ -80,20 +71,20 @@ _SOFTMAX = Operation(vary(_softmax), is_stable=True, slots={
                 lambda p, _: functional.normalize(p, dim=-1)),
     ),
     "before": _LOGITS,
-    "after": (generic.LOGARITHM, SIGN, OVER_COLUMNS, generic.COMPLEMENT, FACTOR),
+    "after": (generic.LOGARITHM, generic.SIGN, generic.OVER_COLUMNS, generic.COMPLEMENT, generic.FACTOR),
     "eps": (
-        eps("the sum of the shifted exponentials",
+        generic.eps("the sum of the shifted exponentials",
             lambda _, x, c: _exponentials(x) / (_exponentials(x).sum(-1, keepdim=True) + c)),
-        eps("the sum of the exponentials", lambda _, x, c: _add_term(x, c), "eps unshifted"),
-        eps("each probability", lambda p, _, c: p + c, "eps added"),
+        generic.eps("the sum of the exponentials", lambda _, x, c: _add_term(x, c), "eps unshifted"),
+        generic.eps("each probability", lambda p, _, c: p + c, "eps added"),
     ),
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
 
 _MEAN = "the mean of the exponentials is taken; {op} takes their sum"
 
-_LOG_SOFTMAX = Operation(vary(lambda x: x - x.logsumexp(-1, keepdim=True)), {
-    "axis": AXES,
+OPERATIONS["log_softmax"] = Operation(vary(lambda x: x - x.logsumexp(-1, keepdim=True)), {
+    "axis": generic.AXES,
     "form": (
         mistake("shift", "the row maximum is subtracted inside the sum only; "
                 "{op} subtracts the logarithm of the unshifted sum",
@@ -103,12 +94,12 @@ _LOG_SOFTMAX = Operation(vary(lambda x: x - x.logsumexp(-1, keepdim=True)), {
         mistake("mean", _MEAN, lambda y, x: y + math.log(x.shape[-1]), calls("mean")),
     ),
     "before": _LOGITS,
-    "after": (BITS, DECADES, EXPONENTIAL, SIGN, FACTOR),
+    "after": (generic.BITS, generic.DECADES, generic.EXPONENTIAL, generic.SIGN, generic.FACTOR),
     "eps": generic.GUARDS,
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
 
-_LOGSUMEXP = Operation(vary(lambda x: x.logsumexp(-1)), {
+OPERATIONS["logsumexp"] = Operation(vary(lambda x: x.logsumexp(-1)), {
     "form": (
         mistake("shift", "the row maximum is subtracted and not added again; {op} adds it to the logarithm",
                 lambda y, x: y - x.amax(-1), calls("log")),
@@ -122,11 +113,11 @@ _LOGSUMEXP = Operation(vary(lambda x: x.logsumexp(-1)), {
                 lambda _, x: torch.log(_exponentials(x).sum(-1) - 1.0) + x.amax(-1)),
     ),
     "before": _LOGITS,
-    "after": (BITS, DECADES, EXPONENTIAL, SIGN, FACTOR, generic.CONSTANT),
+    "after": (generic.BITS, generic.DECADES, generic.EXPONENTIAL, generic.SIGN, generic.FACTOR, generic.CONSTANT),
     "eps": (
-        eps("the sum of the exponentials", add_in_log),
-        eps("the sum of the shifted exponentials",
-            lambda y, x, c: add_in_log(y - x.amax(-1), c=c) + x.amax(-1), "eps shifted"),
+        generic.eps("the sum of the exponentials", generic.add_in_log),
+        generic.eps("the sum of the shifted exponentials",
+            lambda y, x, c: generic.add_in_log(y - x.amax(-1), c=c) + x.amax(-1), "eps shifted"),
     ),
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
@@ -139,12 +130,12 @@ def _compute_entropy(s: Setting, x: Tensor) -> Tensor:
 
 def _entropy_with_eps(y: Tensor, *_: Tensor, c: float) -> Tensor:
     """Return the entropy of probabilities to which an epsilon is added."""
-    y = add_in_log(y, c=c)
+    y = generic.add_in_log(y, c=c)
     return -(y.exp() * y).sum(-1)
 
 
-_ENTROPY = Operation(_compute_entropy, {
-    "axis": AXES,
+OPERATIONS["entropy"] = Operation(_compute_entropy, {
+    "axis": generic.AXES,
     "form": (
         mistake("no weights", "the logarithms are not weighted by the probabilities; {op} weights them",
                 lambda y, *_: -y.sum(-1)),
@@ -161,16 +152,16 @@ _ENTROPY = Operation(_compute_entropy, {
     ),
     "before": _LOGITS,
     "after": (
-        *(SIGN, BITS, DECADES, OVER_COLUMNS, EXPONENTIAL),
+        *(generic.SIGN, generic.BITS, generic.DECADES, generic.OVER_COLUMNS, generic.EXPONENTIAL),
         mistake("normalized", "the result is divided by ln k; {op} is not scaled",
                 lambda y, x: y / math.log(x.shape[-1]), divides),
-        FACTOR,
+        generic.FACTOR,
     ),
     "eps": (
-        eps("the probability before its logarithm is taken",
-            lambda y, p, _, c: -(p * add_in_log(y, c=c)).sum(-1)),
-        generic.clamp("the probability", lambda y, p, _, c: -(p * clamp_in_log(y, c=c)).sum(-1)),
-        eps("both probabilities", _entropy_with_eps, "eps twice"),
+        generic.eps("the probability before its logarithm is taken",
+            lambda y, p, _, c: -(p * generic.add_in_log(y, c=c)).sum(-1)),
+        generic.clamp("the probability", lambda y, p, _, c: -(p * generic.clamp_in_log(y, c=c)).sum(-1)),
+        generic.eps("both probabilities", _entropy_with_eps, "eps twice"),
     ),
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
@@ -189,7 +180,8 @@ def _normalize_products(x: Tensor, keep: Tensor, c: float) -> Tensor:
     return p / (p.sum(-1, keepdim=True) + c)
 
 
-_MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _mask_softmax, x, s.change("mask", keep)), {
+OPERATIONS["masked_softmax"] = Operation(
+    lambda s, x, keep: s.call(s.replacing(), _mask_softmax, x, s.change("mask", keep)), {
     "mask": (
         mistake("inverted", "entries are dropped where the mask is true; {op} keeps them",
                 torch.logical_not, calls("masked_fill", "where")),
@@ -205,9 +197,9 @@ _MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _mask_softm
                 lambda x, keep: torch.softmax(x, -1)),
     ),
     "before": _LOGITS,
-    "after": (FACTOR,),
+    "after": (generic.FACTOR,),
     "eps": (
-        eps("the sum of the kept entries", _normalize_products),
+        generic.eps("the sum of the kept entries", _normalize_products),
     ),
     "fill": (
         mistake("fill", "dropped logits are set to minus {c}, which still has weight; {op} gives them the logit -inf",
@@ -216,12 +208,3 @@ _MASKED_SOFTMAX = Operation(lambda s, x, keep: s.call(s.replacing(), _mask_softm
     ),
     "scale": (generic.TEMPERATURE,),
 })  # fmt: skip
-
-OPERATIONS: dict[str, Operation] = {
-    "softmax": _SOFTMAX,
-    "log_softmax": _LOG_SOFTMAX,
-    "logsumexp": _LOGSUMEXP,
-    "entropy": _ENTROPY,
-    "masked_softmax": _MASKED_SOFTMAX,
-}
-"""By contract."""

@@ -11,6 +11,9 @@ from harness.diagnosis.generic import AXES, GUARDS, IN_LOGARITHMS, LABELS, clamp
 from harness.diagnosis.marks import adds, calls, divides, keyword, powers, subtracts
 from harness.diagnosis.operation import Operation, Setting, apply_by_rows, mistake
 
+OPERATIONS: dict[str, Operation] = {}
+"""By contract."""
+
 
 def reduce_rows(s: Setting, rows: Tensor, default: str = "mean", columns: int = 1) -> Tensor:
     """Reduce the losses of the rows as the case declares, or as a deviation does."""
@@ -54,10 +57,6 @@ def _squared_distance(p: Tensor, labels: Tensor) -> Tensor:
     return ((p - functional.one_hot(labels, p.shape[-1])) ** 2).sum(-1)
 
 
-def _binary_losses(x: Tensor, labels: Tensor) -> Tensor:
-    return (functional.softplus(x) - x * functional.one_hot(labels, x.shape[-1])).sum(-1)
-
-
 def _compute_cross_entropy(s: Setting, x: Tensor, labels: Tensor) -> Tensor:
     y = apply_by_rows(s, lambda x: torch.log_softmax(x, -1), x)
     log_p = _select(y, labels)
@@ -65,7 +64,7 @@ def _compute_cross_entropy(s: Setting, x: Tensor, labels: Tensor) -> Tensor:
     return reduce_rows(s, s.change("smoothing", rows, y, log_p.exp()), columns=x.shape[-1])
 
 
-_CROSS_ENTROPY = Operation(_compute_cross_entropy, {
+OPERATIONS["cross_entropy"] = Operation(_compute_cross_entropy, {
     "before": (
         generic.SOFTMAX_FIRST,
         generic.LOG_OF_INPUT,
@@ -88,7 +87,7 @@ _CROSS_ENTROPY = Operation(_compute_cross_entropy, {
         mistake("no maximum", "the logit of the label is not subtracted; {op} subtracts it",
                 lambda _, y, x, labels: x.logsumexp(-1)),
         mistake("binary", "each class has a separate binary cross-entropy; {op} normalizes over the classes",
-                lambda _, y, x, labels: _binary_losses(x, labels)),
+                lambda _, y, x, labels: (functional.softplus(x) - x * functional.one_hot(labels, x.shape[-1])).sum(-1)),
         mistake("squares", "the squared error of the probabilities is taken; {op} takes -ln of the probability",
                 lambda _, y, x, labels: _squared_distance(y.exp(), labels)),
         mistake("shift", "the row maximum is subtracted inside the sum only; {op} shifts both terms",
@@ -114,7 +113,7 @@ def _compute_nll(s: Setting, p: Tensor, labels: Tensor) -> Tensor:
     return reduce_rows(s, s.change("form", rows, p, labels), "none", columns=p.shape[-1])
 
 
-_NLL = Operation(_compute_nll, {
+OPERATIONS["nll_of_probabilities"] = Operation(_compute_nll, {
     "form": (
         mistake("logits", "the probabilities are taken for logits and normalized once more; {op} takes probabilities",
                 lambda _, p, labels: -_select(torch.log_softmax(p, -1), labels),
@@ -143,7 +142,7 @@ def _compute_bce(s: Setting, x: Tensor, t: Tensor) -> Tensor:
     return reduce_rows(s, s.call("form", rows, yes, no, t, s.numbers.get("weight", 1.0), x))
 
 
-_BCE = Operation(_compute_bce, {
+OPERATIONS["binary_cross_entropy_with_logits"] = Operation(_compute_bce, {
     "form": (
         mistake("half", "the term (1 - t) ln(1 - p) is missing; {op} adds the terms of both classes",
                 lambda yes, no, t, *_: -t * yes),
@@ -178,7 +177,7 @@ def _compute_squared_error(s: Setting, a: Tensor, b: Tensor) -> Tensor:
     return rows if rows.ndim == 0 else reduce_rows(s, rows * s.declares.get("factor", 1.0))
 
 
-_SQUARED_ERROR = Operation(_compute_squared_error, {
+OPERATIONS["squared_error"] = Operation(_compute_squared_error, {
     "form": (
         mistake("absolute", "absolute differences are taken; {op} takes squares",
                 lambda d, *_: d.abs(), calls("abs", "l1_loss")),
@@ -243,7 +242,8 @@ _KL_SLOTS = {
     ),
 }  # fmt: skip
 
-_KL_OF_PROBABILITIES = Operation(lambda s, p, q: _compute_kl(s, s.change("eps q", q).log(), p), {
+OPERATIONS["kl_divergence_of_probabilities"] = Operation(
+    lambda s, p, q: _compute_kl(s, s.change("eps q", q).log(), p), {
     **_KL_SLOTS,
     "eps q": (
         generic.eps("q before its logarithm is taken", lambda q, c: q + c),
@@ -257,7 +257,7 @@ def _compute_gaussian(s: Setting, mean: Tensor, target: Tensor, v: Tensor) -> Te
     return reduce_rows(s, s.call("form", lambda d, v: (v.log() + d**2 / v) / 2.0, target - mean, v))
 
 
-_GAUSSIAN = Operation(_compute_gaussian, {
+OPERATIONS["gaussian_nll"] = Operation(_compute_gaussian, {
     "form": (
         mistake("deviation", "the variance is taken for the standard deviation; {op} is given the variance",
                 lambda d, v: v.log() + d**2 / (2.0 * v**2)),
@@ -287,13 +287,4 @@ _GAUSSIAN = Operation(_compute_gaussian, {
     ),
 })  # fmt: skip
 
-OPERATIONS: dict[str, Operation] = {
-    "cross_entropy": _CROSS_ENTROPY,
-    "nll_of_probabilities": _NLL,
-    "binary_cross_entropy_with_logits": _BCE,
-    "squared_error": _SQUARED_ERROR,
-    "kl_divergence": Operation(_compute_kl, _KL_SLOTS),
-    "kl_divergence_of_probabilities": _KL_OF_PROBABILITIES,
-    "gaussian_nll": _GAUSSIAN,
-}
-"""By contract."""
+OPERATIONS["kl_divergence"] = Operation(_compute_kl, _KL_SLOTS)

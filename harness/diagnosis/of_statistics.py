@@ -8,6 +8,9 @@ from harness.diagnosis.generic import AXES, CONSTANT, FACTOR, MAGNITUDE, SIGN, c
 from harness.diagnosis.marks import calls, divides, multiplies, subtracts
 from harness.diagnosis.operation import Operation, Setting, apply_by_rows, mistake
 
+OPERATIONS: dict[str, Operation] = {}
+"""By contract."""
+
 
 def _mean(x: Tensor) -> Tensor:
     return x.mean(-1, keepdim=True)
@@ -91,7 +94,9 @@ def _compute_layer_norm(s: Setting, x: Tensor) -> Tensor:
     return apply_by_rows(s, normalize_rows, x)
 
 
-_LAYER_NORM = Operation(_compute_layer_norm, {"spread": _SPREADS, "axis": AXES, "center": _CENTERS, **_NORMALIZED})
+OPERATIONS["layer_norm"] = Operation(
+    _compute_layer_norm, {"spread": _SPREADS, "axis": AXES, "center": _CENTERS, **_NORMALIZED}
+)
 
 
 def _compute_rms_norm(s: Setting, x: Tensor) -> Tensor:
@@ -102,7 +107,7 @@ def _compute_rms_norm(s: Setting, x: Tensor) -> Tensor:
     return apply_by_rows(s, normalize_rows, x)
 
 
-_RMS_NORM = Operation(_compute_rms_norm, {
+OPERATIONS["rms_norm"] = Operation(_compute_rms_norm, {
     "spread": (
         mistake("sum", "the divisor is the Euclidean norm: squares are summed; {op} takes their mean",
                 lambda under, _: _sum_of_squares(under), calls("sum", "norm", "vector_norm", "normalize")),
@@ -138,7 +143,7 @@ def _compute_variance(s: Setting, x: Tensor) -> Tensor:
     return s.call("divisor", lambda c, k: (c * c).sum(-1) / (k - declared), c, x.shape[-1])  # type: ignore[no-any-return]
 
 
-_VARIANCE = Operation(_compute_variance, {
+OPERATIONS["variance"] = Operation(_compute_variance, {
     "divisor": (
         mistake("n - 1", "the sum of squares is divided by n - 1; {op} divides by n",
                 lambda c, k: (c * c).sum(-1) / (k - 1), calls("var"), declare="correction=1"),
@@ -164,6 +169,3 @@ _VARIANCE = Operation(_compute_variance, {
                 marks.number, numbers=generic.EPS),
     ),
 })  # fmt: skip
-
-OPERATIONS: dict[str, Operation] = {"layer_norm": _LAYER_NORM, "rms_norm": _RMS_NORM, "variance": _VARIANCE}
-"""By contract."""

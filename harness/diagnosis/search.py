@@ -95,8 +95,7 @@ def _make_clear(contract: Contract, name: str, x: Any) -> Any:
 
 def _get_names(contract: Contract) -> Sequence[str]:
     """Return the names of the inputs."""
-    value = next((law for law in contract.laws if law.group in {"value", "data"}), contract.laws[0])
-    return value.reads
+    return next((law for law in contract.laws if law.group in {"value", "data"}), contract.laws[0]).reads
 
 
 def _draw_input(
@@ -138,9 +137,7 @@ def _convert_to_domain(name: str, axes: Axes, drawn: Tensor, scale: float, *, fa
         return (drawn * 0.5).exp()
     if name == "targets":
         return torch.where(drawn > 0.5, 1.0, torch.where(drawn < -0.5, 0.0, torch.sigmoid(drawn)))
-    if axes.positive:
-        return (drawn * 0.5).exp() * scale
-    return _spread(drawn * scale, far=far is not None)
+    return (drawn * 0.5).exp() * scale if axes.positive else _spread(drawn * scale, far=far is not None)
 
 
 def _spread(x: Tensor, *, far: bool, start: int = 0) -> Tensor:
@@ -150,8 +147,7 @@ def _spread(x: Tensor, *, far: bool, start: int = 0) -> Tensor:
         return x
     place = start + torch.arange(x.numel()).reshape(x.shape)
     distance = torch.tensor(FAR, dtype=x.dtype)[place % len(FAR)]
-    signed = torch.where(place % 2 == 0, distance, -distance)
-    return torch.where(place % 3 == 0, x + signed, x)
+    return torch.where(place % 3 == 0, x + torch.where(place % 2 == 0, distance, -distance), x)
 
 
 def numbers(low: float, high: float, count: int = 31) -> tuple[float, ...]:
@@ -427,7 +423,7 @@ def _solve_at(seen: Seen, deviations: Deviations, slot: str, number: int, positi
     for (low, below), (high, above) in pairwise(tried):
         if below == 0.0 or (below < 0.0 < above) or (above < 0.0 < below):
             root = low if below == 0.0 else _bisect(excess, low, high, below)
-            for value in _round_number(root):
+            for value in [*dict.fromkeys(float(f"{root:.{digits}g}") for digits in (1, 2, 3, 4, 6)), root]:
                 if choice.key == "factor" and abs(value - 1.0) < NEUTRAL:
                     continue
                 setting = seen.setting(deviations, {slot: value})
@@ -464,8 +460,3 @@ def _bisect(excess: Callable[[float], float], low: float, high: float, below: fl
             return middle
         low, high = (middle, high) if (difference < 0) == (below < 0) else (low, middle)
     return low
-
-
-def _round_number(value: float) -> list[float]:
-    """Return the number rounded to few digits, then the number itself."""
-    return [*dict.fromkeys(float(f"{value:.{digits}g}") for digits in (1, 2, 3, 4, 6)), value]

@@ -119,12 +119,8 @@ def _generate_changes(part: Node) -> Iterator[Change]:
             yield "term sign", f"the sign of {quote(b)} is wrong: it is subtracted", a - b, marks.subtracts
             yield from _remove_part("term", a, b)
             if a.operation == b.operation == "abs":
-                yield (
-                    "magnitude",
-                    "the magnitude of a sum is taken instead of the sum of magnitudes",
-                    of.absolute(a.arguments[0] + b.arguments[0]),
-                    calls("abs"),
-                )
+                clause = "the magnitude of a sum is taken instead of the sum of magnitudes"
+                yield "magnitude", clause, of.absolute(a.arguments[0] + b.arguments[0]), calls("abs")
             if b.operation == "number" and a.operation == "sqrt":
                 yield "eps inside", f"{quote(b)} is added under the root", of.sqrt(a.arguments[0] + b), calls("sqrt")
         case "sub", (a, b):
@@ -146,12 +142,8 @@ def _generate_changes(part: Node) -> Iterator[Change]:
             yield "inverse", f"{quote(b)} is divided by {quote(a)}", b / a, marks.divides
             yield "multiplied", f"{quote(a)} is multiplied by {quote(b)} instead of divided", a * b, marks.multiplies
             if a.operation == "sum":
-                yield (
-                    "mean",
-                    f"{quote(a)} is divided by the number of entries",
-                    a / of.count(a.arguments[0]),
-                    calls("mean"),
-                )
+                mean = a / of.count(a.arguments[0])
+                yield "mean", f"{quote(a)} is divided by the number of entries", mean, calls("mean")
         case "neg", (Node(operation="larger", arguments=(a, b)),):
             a, b = _negate(a), _negate(b)
             yield "maximum", f"the larger of {quote(a)} and {quote(b)} is taken", of.larger(a, b), calls("max")
