@@ -61,8 +61,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         self.name = name
         self.mode: Mode = mode
         self.what_if = what_if
-        options = {"full": mode != "events", "balls": mode == "balls"}
-        self._watching = Watching(**options, what_if=what_if)
+        self._watching = Watching(full=mode != "events", balls=mode == "balls", what_if=what_if)
         self._record: Audit | None = None
 
     def __enter__(self) -> Self:

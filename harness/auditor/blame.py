@@ -9,7 +9,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.auditor.operation import PICKS, UPSTREAM, FirstNonfinite, Operation, Source, bare
+from harness.auditor.operation import PICKS, UPSTREAM, FirstNonfinite, Operation, bare
 from harness.exact.tape import SMALLEST_NORMAL
 
 CALM = 8
@@ -54,17 +54,13 @@ def blame_not_finite(operation: Operation, *, beyond_poles: bool = True) -> Caus
         sources = operation.sources
         worst_sources = (
             [s for s in sources if s.nan]
-            or [s for s in sources if s.inf and not _is_meant(s)]
+            or [s for s in sources if s.inf and not (s.writer is None or s.writer.meant)]
             or [s for s in sources if math.isinf(s.error) and not s.inf]
         )
         writers = [source.writer for source in worst_sources if source.writer is not None]
         if not writers:
             return _find_origin(operation, beyond_poles=beyond_poles)
         operation = min(writers, key=lambda writer: writer.number)
-
-
-def _is_meant(source: Source) -> bool:
-    return source.writer is None or source.writer.meant
 
 
 def _find_origin(operation: Operation, *, beyond_poles: bool) -> Cause:

@@ -104,9 +104,7 @@ class Findings:
         if is_fair and is_small(cause.operation, self._compute_loss_error(end, cause.operation)):
             self.notes.append(_explain_harmless(cause.operation))
             return None
-        if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause):
-            return None
-        return cause
+        return None if end.kind is Kind.GRADIENT and self._is_rounding(end, operation, cause) else cause
 
     def _compute_loss_error(self, end: End, operation: Operation) -> float:
         """Return the absolute error of the losses that an operation leads to.
@@ -180,8 +178,7 @@ class Findings:
         cause = blame_error(wrong.writer) if self.watching.full else Cause(wrong.writer)
         kind = AuditKind.ACCUMULATION if is_sum(cause.operation) else AuditKind.INACCURATE
         key = (cause.operation.line.key, kind)
-        entry = self._found.setdefault(key, Found(cause, (kind, wrong.sentence, COUNTS)))
-        entry.reaches.append("indices")
+        self._found.setdefault(key, Found(cause, (kind, wrong.sentence, COUNTS))).reaches.append("indices")
 
 
 def _may_cancel(operation: Operation) -> bool:
@@ -270,9 +267,7 @@ def find_lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFi
 def _is_lost(update: Update) -> bool:
     """Whether most of an update is lost; for an average whether it does not move, or stops far from its target."""
     is_still = update.lost > STILL and update.still > STILL * update.wanted
-    if update.gap is not None:
-        return update.stops_at > FAR and (is_still or update.gap > FAR)
-    return is_still
+    return update.stops_at > FAR and (is_still or update.gap > FAR) if update.gap is not None else is_still
 
 
 def _make_update_finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:

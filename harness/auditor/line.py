@@ -155,16 +155,9 @@ def place(line: Line) -> dict[str, Any]:
 # Source text
 
 _OPERATORS: dict[str, type[ast.operator] | type[ast.unaryop]] = {
-    "add": ast.Add,
-    "sub": ast.Sub,
-    "mul": ast.Mult,
-    "multiplication": ast.Mult,
-    "div": ast.Div,
-    "division": ast.Div,
-    "pow": ast.Pow,
-    "matmul": ast.MatMult,
-    "neg": ast.USub,
-}
+    "add": ast.Add, "sub": ast.Sub, "mul": ast.Mult, "multiplication": ast.Mult, "div": ast.Div, "division": ast.Div,
+    "pow": ast.Pow, "matmul": ast.MatMult, "neg": ast.USub,
+}  # fmt: skip
 """Operators of Python by the name of torch's function."""
 
 MAX_CHARACTERS = 200

@@ -232,31 +232,16 @@ _MOVES = {*PICKS, "clone", "_to_copy", "select", "cat", "neg", "copy"}
 # Public names, instead of dispatched names such as ``rsub`` and ``_to_copy``
 
 _KNOWN: Mapping[str, str] = {
-    **dict.fromkeys(("addbmm", "baddbmm", "bmm", "mm", "mv"), "matmul"),
-    **dict.fromkeys(("addmm", "addmv"), "linear"),
-    **dict.fromkeys(("_native_batch_norm_legit", "_batch_norm_with_update"), "batch_norm"),
-    "_to_copy": "Tensor.to",
-    "linalg_inv_ex": "linalg.inv",
-    "_linalg_solve_ex": "linalg.solve",
-    "_safe_softmax": "scaled_dot_product_attention",
-    "_fft_c2c": "fft",
-    "_fft_r2c": "rfft",
-    "_fft_c2r": "irfft",
-    "_amp_foreach_non_finite_check_and_unscale": "GradScaler.unscale_",
-    "_amp_update_scale": "GradScaler.update",
-    "_thnn_fused_gru_cell": "GRUCell",
-    "_thnn_fused_lstm_cell": "LSTMCell",
-    "addcdiv": "division",
-    "addcmul": "multiplication",
-    "convolution": "conv",
-    "embedding_dense": "embedding",
-    "linalg_vector_norm": "norm",
-    "log_sigmoid": "logsigmoid",
-    "mkldnn_rnn_layer": "LSTM",
-    "nll_loss2d": "nll_loss",
-    "rsub": "sub",
+    **dict.fromkeys(("addbmm", "baddbmm", "bmm", "mm", "mv"), "matmul"), **dict.fromkeys(("addmm", "addmv"), "linear"),
+    **dict.fromkeys(("_native_batch_norm_legit", "_batch_norm_with_update"), "batch_norm"), "_to_copy": "Tensor.to",
+    "linalg_inv_ex": "linalg.inv", "_linalg_solve_ex": "linalg.solve", "_safe_softmax": "scaled_dot_product_attention",
+    "_fft_c2c": "fft", "_fft_r2c": "rfft", "_fft_c2r": "irfft",
+    "_amp_foreach_non_finite_check_and_unscale": "GradScaler.unscale_", "_amp_update_scale": "GradScaler.update",
+    "_thnn_fused_gru_cell": "GRUCell", "_thnn_fused_lstm_cell": "LSTMCell", "addcdiv": "division",
+    "addcmul": "multiplication", "convolution": "conv", "embedding_dense": "embedding", "linalg_vector_norm": "norm",
+    "log_sigmoid": "logsigmoid", "mkldnn_rnn_layer": "LSTM", "nll_loss2d": "nll_loss", "rsub": "sub",
     "threshold": "relu",
-}
+}  # fmt: skip
 
 _FUSED = {"_fused_adam": "Adam", "_fused_adamw": "AdamW", "_fused_sgd": "SGD", "_fused_adagrad": "Adagrad"}
 

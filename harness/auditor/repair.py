@@ -10,17 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.command.option_groups import ExecutionOptions
 from harness.error import UsageError
-from harness.repair.proposal import (
-    NOTHING,
-    UNSAFE,
-    FixRequest,
-    Proposal,
-    explain_absence,
-    explain_lateness,
-    propose,
-    read_source,
-    show_search,
-)
+from harness.repair import proposal
 from harness.wording.number import count
 
 if TYPE_CHECKING:
@@ -178,42 +168,42 @@ def _format_closeness(agrees: "Agreement") -> str:
     return f"differ{ending} by up to {agrees.off:.2g} of {'its' if ending else 'their'} size"
 
 
-def find_audit_fix(request: FixRequest, judge: "AuditJudge", audits: "Sequence[Audit]") -> Proposal:
+def find_audit_fix(request: proposal.FixRequest, judge: "AuditJudge", audits: "Sequence[Audit]") -> proposal.Proposal:
     """Return a fix of the first finding of audits that has one."""
     from harness.repair.search import SECONDS, find_best_fix
 
     deadline = time.perf_counter() + SECONDS
     wrong = [(audit, finding) for audit in audits for finding in select_repairable(audit)]
-    reason = NOTHING
-    with show_search():
+    reason = proposal.NOTHING
+    with proposal.show_search():
         for audit, finding in wrong:
             narrowed = _narrow_request(request, finding)
             if narrowed is None:
-                reason = reason if reason != NOTHING else _ELSEWHERE
+                reason = reason if reason != proposal.NOTHING else _ELSEWHERE
                 continue
             candidates, untried = _collect_candidates(narrowed, finding), list["Candidate"]()
             seconds = max(0.0, deadline - time.perf_counter())
             file_judge = judge.make_judge(narrowed.file, narrowed.text, finding, audits)
             fix = find_best_fix(candidates(unsafe=narrowed.unsafe), file_judge, seconds=seconds, untried=untried)
             if fix is not None:
-                return propose(narrowed, fix, audit.case, finding.sentence)
+                return proposal.propose(narrowed, fix, audit.case, finding.sentence)
             message = "repairs a finding of the audit and agrees on ordinary inputs"
-            none = explain_lateness(untried) or explain_absence(narrowed, candidates, message)
-            reason = none if reason != UNSAFE else reason
-    return Proposal(request, reason=reason)
+            none = proposal.explain_lateness(untried) or proposal.explain_absence(narrowed, candidates, message)
+            reason = none if reason != proposal.UNSAFE else reason
+    return proposal.Proposal(request, reason=reason)
 
 
 _ELSEWHERE = "fix: none, because the line is not in the file of the step or in one next to it"
 
 
-def _narrow_request(request: FixRequest, finding: "AuditFinding") -> FixRequest | None:
+def _narrow_request(request: proposal.FixRequest, finding: "AuditFinding") -> proposal.FixRequest | None:
     """Return the request about the file and the function of a finding; None if the file is in another folder."""
     from harness.repair.code import find_function
 
     file = Path(finding.file).resolve()
     if not file.is_file() or file.parent != request.file.resolve().parent:
         return None
-    text = request.text if file == request.file.resolve() else read_source(file)
+    text = request.text if file == request.file.resolve() else proposal.read_source(file)
     name = find_function(text, finding.line)
     return None if name is None else replace(request, file=request.file.with_name(file.name), name=name, text=text)
 
@@ -222,7 +212,7 @@ _WIDER = {"float16": "float32", "bfloat16": "float32", "float32": "float64"}
 """Formats in which a sum or a square may be computed instead."""
 
 
-def _collect_candidates(request: FixRequest, finding: "AuditFinding") -> "Callable[..., list[Candidate]]":
+def _collect_candidates(request: proposal.FixRequest, finding: "AuditFinding") -> "Callable[..., list[Candidate]]":
     """Return the candidates about the line of a finding, with or without unsafe ones."""
     from harness.record import AuditKind
     from harness.repair.candidates import list_candidates

@@ -241,9 +241,7 @@ def _repeat_element(operator: Operator, args: Any, kwargs: Any, actual: Tensor, 
         results = tensors(replay(operator, args, kwargs, wide, actual))
     except FAILURES:
         return None
-    if not results or results[0].shape != actual.shape:
-        return None
-    return float(results[0][index])
+    return None if not results or results[0].shape != actual.shape else float(results[0][index])
 
 
 _REAL = {torch.complex32: torch.float16, torch.complex64: torch.float32, torch.complex128: torch.float64}

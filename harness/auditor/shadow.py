@@ -391,6 +391,5 @@ def flat(tensor: Tensor) -> Tensor:
     """Return all elements as a row, without a copy if they are contiguous."""
     if tensor.is_contiguous():
         return tensor.view(-1)
-    by_stride = sorted(range(tensor.dim()), key=tensor.stride, reverse=True)
-    ordered = tensor.permute(by_stride)
+    ordered = tensor.permute(sorted(range(tensor.dim()), key=tensor.stride, reverse=True))
     return ordered.view(-1) if ordered.is_contiguous() else tensor.reshape(-1)

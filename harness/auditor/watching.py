@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.auditor import rules
 from harness.auditor.balls import Exact, Values
 from harness.auditor.change import Changes, stalls
 from harness.auditor.end import UNSCALE, Ends, Scaling
@@ -12,24 +13,8 @@ from harness.auditor.line import Lines, Pass
 from harness.auditor.operation import Operation
 from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, iter_states
 from harness.auditor.result import write as write_complex
-from harness.auditor.rules import (
-    ALWAYS,
-    Indices,
-    Rules,
-    check_clamp,
-    check_increment,
-    check_wraparound,
-    find_wrong_indices,
-    may_count,
-)
 from harness.auditor.shadow import Call, Narrowing, Shadows
-from harness.compat.torch import (
-    DisableAutocast,
-    TorchDispatchMode,
-    is_any_autocast_enabled,
-    set_grad_enabled,
-    storage_address,
-)
+from harness.compat import torch as internals
 from harness.exact.replay import replay
 from harness.exact.tape import (
     FAILURES,
@@ -57,11 +42,11 @@ _UNSAID_WRITES = {"native_batch_norm": 4, "cudnn_batch_norm": 4, "miopen_batch_n
 _COMPARES_WITH_BOUNDS = ("ge", "le", "gt", "lt")
 """Comparisons in the backward pass of a clamp; torch 2.14 and later exclude the bounds."""
 
-_SPECIAL = {"where", UNSCALE, *_COMPARES_WITH_BOUNDS, *_UNSAID_WRITES, *GROWS, *ALWAYS}
+_SPECIAL = {"where", UNSCALE, *_COMPARES_WITH_BOUNDS, *_UNSAID_WRITES, *GROWS, *rules.ALWAYS}
 """Operations with special handling, in all formats."""
 
 
-class Watching(TorchDispatchMode):
+class Watching(internals.TorchDispatchMode):
     """Follows a step.
 
     Parameters
@@ -82,14 +67,14 @@ class Watching(TorchDispatchMode):
         self.shadows = Shadows(wide=full, narrowing=self.narrowing)
         self.lines = Lines()
         self.ends = Ends(self.shadows, self.lines)
-        self.rules = Rules(self.narrowing)
+        self.rules = rules.Rules(self.narrowing)
         self.changes = Changes(self.shadows, self.ends)
         followed = frozenset(FLOATING if balls else (torch.float64,))
         self.exact = Exact(followed, when_few=full and not balls and what_if is None)
         self._notes = Notes(self.narrowing, self.exact)
         self.operations, self.blind = self._notes.operations, self._notes.blind
         self.scaling = Scaling(self.ends.found)
-        self.indices: list[Indices] = []
+        self.indices: list[rules.Indices] = []
         """Conversions of counts to integers that are wrong."""
         self._limited: Operation | None = None
         """The writer of the values that the gradient of a clamp compares with its bounds."""
@@ -132,7 +117,7 @@ class Watching(TorchDispatchMode):
         if not read and not (self.full and operator.name in _IN_WIDTH):
             return self._integers(operator, args, kwargs, operands)
         grad = torch.is_grad_enabled()
-        if not grad and not is_any_autocast_enabled():  # backward passes and optimizers
+        if not grad and not internals.is_any_autocast_enabled():  # backward passes and optimizers
             call = self._make_call(operator, args, kwargs, read, grad=grad)
             result = func(*args, **kwargs)
             self._check_result(call, result)
@@ -175,7 +160,9 @@ class Watching(TorchDispatchMode):
         result = operator.overload(*args, **kwargs)
         if isinstance(result, Tensor) and any(tensor.dtype in INTEGERS for tensor in operands):
             with _Quietly():
-                self.rules.report(self.lines.current()[0], operator, result, check_wraparound(operator, args, result))
+                self.rules.report(
+                    self.lines.current()[0], operator, result, rules.check_wraparound(operator, args, result)
+                )
         return result
 
     def _follow_complex(self, operator: Operator, args: Any, kwargs: Any, read: list[Tensor]) -> Any:
@@ -221,7 +208,7 @@ class Watching(TorchDispatchMode):
         overwritten = written if operator.overwrites or (written and "out" in kwargs) else ()
         registry, keys, cells, sources, unit, error, nan, inf = self.shadows.cells, [], [], [], 0.0, 0.0, False, False
         for tensor in read:
-            key = storage_address(tensor.untyped_storage())
+            key = internals.storage_address(tensor.untyped_storage())
             cell = registry.get(key)
             # Inlined for speed, because a call would take longer.
             if cell is None or self.full or cell.dtype is not tensor.dtype:
@@ -269,7 +256,7 @@ class Watching(TorchDispatchMode):
         if self.narrowing.rounds:
             self._narrow(call, result)
         returned = [result] if isinstance(result, Tensor) else tensors(result)
-        counts = operator.base == "add" and may_count(call)
+        counts = operator.base == "add" and rules.may_count(call)
         is_brief = not (self.full or call.before or counts) and call.unit <= _FINE and operator.name not in _SPECIAL
         if is_brief and not (returned and returned[0].is_complex()) and self._quick_check(call, returned):
             return
@@ -317,12 +304,12 @@ class Watching(TorchDispatchMode):
             target = fresh[0] if fresh else call.written[0]
             self.rules.check_operation(call.line, operator, call.args, target, nan_read=call.nan)
             if call.backward and operator.name == "where":
-                self.rules.report(call.line, operator, target, check_clamp(call.args, target, self._limited))
+                self.rules.report(call.line, operator, target, rules.check_clamp(call.args, target, self._limited))
             if counts:
-                self.rules.report(call.line, operator, target, check_increment(call, target))
+                self.rules.report(call.line, operator, target, rules.check_increment(call, target))
         elif call.backward and operator.name in _COMPARES_WITH_BOUNDS:
             self._limited = call.sources[0].writer
-        elif (wrong := find_wrong_indices(call, result)) is not None:
+        elif (wrong := rules.find_wrong_indices(call, result)) is not None:
             self.indices.append(wrong)
         if operator.name == UNSCALE:
             self.scaling.check_unscaled(call)
@@ -336,7 +323,7 @@ class Watching(TorchDispatchMode):
         keys, written, brief = call.keys, call.written, self._notes.brief
         for tensor in followed:
             storage = tensor.untyped_storage()
-            if storage_address(storage) in keys:
+            if internals.storage_address(storage) in keys:
                 continue
             if tensor.numel():
                 self.shadows.bare(storage, tensor.dtype, *brief(call, tensor))
@@ -390,8 +377,8 @@ class _Quietly:
     def __enter__(self) -> None:
         self._grad = torch.is_grad_enabled()
         if self._grad:
-            set_grad_enabled(False)
-        self._guard = DisableAutocast() if is_any_autocast_enabled() else None
+            internals.set_grad_enabled(False)
+        self._guard = internals.DisableAutocast() if internals.is_any_autocast_enabled() else None
         if self._guard is not None:
             self._guard.__enter__()
 
@@ -399,4 +386,4 @@ class _Quietly:
         if self._guard is not None:
             self._guard.__exit__(*raised)
         if self._grad:
-            set_grad_enabled(True)
+            internals.set_grad_enabled(True)

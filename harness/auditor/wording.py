@@ -271,6 +271,4 @@ def explain_stall(operations: Sequence[Operation], last: Operation) -> str:
 
 def digits(error: float, operation: Operation) -> str:
     """Return the number of correct decimal digits for a relative error."""
-    if error >= 0.5:
-        return "0 digits"
-    return f"{-math.log10(max(error, operation.unit)):.1f} digits"
+    return "0 digits" if error >= 0.5 else f"{-math.log10(max(error, operation.unit)):.1f} digits"

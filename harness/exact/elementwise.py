@@ -88,17 +88,13 @@ def _make(on_balls: Callable[..., Any], on_floats: Callable[..., Any], arguments
     return apply
 
 
-def _power(x: arb, y: arb) -> arb:
-    return x.sqrt() if y == 0.5 else x**y
-
-
 exp, log = _make(arb.exp, np.exp), _make(arb.log, np.log)
 expm1, log1p = _make(arb.expm1, np.expm1), _make(arb.log1p, np.log1p)
 sqrt, tanh, erf = _make(arb.sqrt, np.sqrt), _make(arb.tanh, np.tanh), _make(arb.erf, math.erf)
 erfc, atan = _make(arb.erfc, math.erfc), _make(arb.atan, np.arctan)
 sin, cos = _make(arb.sin, np.sin), _make(arb.cos, np.cos)
 sigmoid = _make(lambda x: 1 / (1 + (-x).exp()), lambda x: 1 / (1 + np.exp(-x)))
-power = _make(_power, np.power, 2)
+power = _make(lambda x, y: x.sqrt() if y == 0.5 else x**y, np.power, 2)
 divide = _make(lambda a, b: a / b, np.divide, 2)
 _sign = _make(arb.sgn, np.sign)
 _logaddexp = _make(lambda a, b: a.max(b) + (-abs(a - b)).exp().log1p(), np.logaddexp, 2)

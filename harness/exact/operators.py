@@ -93,9 +93,7 @@ def _find_largest_middle(x: Balls, dim: Any) -> Balls:
 
 
 def _softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
-    if not x.ndim:
-        return ONE
-    return divide(*_compute_exponentials(x, _find_largest_middle(x, dim), dim))
+    return ONE if not x.ndim else divide(*_compute_exponentials(x, _find_largest_middle(x, dim), dim))
 
 
 def _log_softmax(x: Balls, dim: int, _half: int = 0) -> Balls:
@@ -205,8 +203,7 @@ def _batch_norm_backward(*call: Any) -> tuple[Balls | None, ...]:
     along, total = _sum(g * normal, dims), _sum(g, dims)
     count = _count(x, dims)
     centred = g - _expand(total, x) / count - normal * _expand(along, x) / count if training else g
-    scale = inverse if weight is None else inverse * weight
-    output = (centred * _expand(scale, x), along, total)
+    output = (centred * _expand(inverse if weight is None else inverse * weight, x), along, total)
     return tuple(value if is_wanted else None for value, is_wanted in zip(output, wanted, strict=True))
 
 

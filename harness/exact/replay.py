@@ -86,11 +86,6 @@ def _unscale(_operator: Operator, args: Any, _kwargs: Any, _result: Any) -> None
         gradient.mul_(args[2])
 
 
-def _update_scale(_operator: Operator, args: Any, _kwargs: Any, result: Any) -> Any:
-    """Take the new scale, which is exact."""
-    return args[0].copy_(result)
-
-
 _KINKED = {f"{name}_backward" for name in ("threshold", "leaky_relu", "hardtanh", "hardswish", "hardsigmoid")}
 """Operations whose second argument decides the side of a kink; the shadow takes the side of the step."""
 
@@ -101,7 +96,7 @@ _INSTEAD: Mapping[str, Instead] = {
     "native_dropout": _dropout,
     "_fused_dropout": _dropout,
     "_amp_foreach_non_finite_check_and_unscale_": _unscale,
-    "_amp_update_scale_": _update_scale,
+    "_amp_update_scale_": lambda _operator, args, _kwargs, result: args[0].copy_(result),
     "mkldnn_rnn_layer": one_dnn_layer,
     "mkldnn_rnn_layer_backward": one_dnn_layer_backward,
 }

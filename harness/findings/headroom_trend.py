@@ -9,8 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import linear_regression
 
-from harness.record.audit import Audit, Headroom
-from harness.record.schema import Record
+from harness.record import Audit, Headroom, Record
 
 LEAST = 3
 """Minimum number of steps for a trend."""

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from harness.findings.finding import NARROW, RANKS, WRONG, Finding, get_event, get_mistake, loses_by_rounding
-from harness.record.fault import Fault
-from harness.record.schema import Event, EventKind, Mistake, Status, TensorText, Verdict
+from harness.record import Event, EventKind, Fault, Mistake, Status, TensorText, Verdict
 
 KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
@@ -40,8 +39,7 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
     for verdict in verdicts:
         if verdict.status in statuses:
             by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
-    grouped = [finding for group in by_case.values() for finding in _find_in_case(group)]
-    return sorted(grouped, key=_get_rank)
+    return sorted([finding for group in by_case.values() for finding in _find_in_case(group)], key=_get_rank)
 
 
 def _get_rank(finding: Finding) -> tuple[int, bool, bool, bool]:

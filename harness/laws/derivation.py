@@ -20,8 +20,7 @@ from torch import Tensor
 from harness.calling.adapter import NotApplicable, is_model
 from harness.calling.device import CPU
 from harness.calling.host import HERE, Host
-from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, to_array, worse
-from harness.floats.format import from_ordinal, to_ordinal
+from harness.floats import FORMATS, Array, Format, Measurement, compare_runs, from_ordinal, to_array, to_ordinal, worse
 from harness.laws.case_error import CaseError
 from harness.laws.contract import Axes
 from harness.laws.default_examples import OF_IMPLEMENTATION

@@ -101,8 +101,7 @@ def any_cotangent(subject: Subject, gradient: Law, inputs: Example) -> Measureme
     against = _Against(subject, gradient, arguments, first)
     measured = [against(_make_strided(cotangent), "with a strided incoming gradient")]
     if cotangent.ndim > 1:
-        transposed = cotangent.mT.contiguous().mT
-        measured.append(against(transposed, "with a transposed incoming gradient"))
+        measured.append(against(cotangent.mT.contiguous().mT, "with a transposed incoming gradient"))
     expanded = threes.new_tensor(3.0).expand(threes.shape)
     circumstance = "with an incoming gradient expanded from one number"
     measured.append(_Against(subject, gradient, arguments, of_threes)(expanded, circumstance))
@@ -206,8 +205,7 @@ def _make_points(like: Tensor) -> Tensor:
 
 
 def _make_directions(like: Tensor) -> Tensor:
-    drawn = np.random.default_rng(1).choice([-1.0, -0.5, 0.5, 1.0], size=tuple(like.shape))
-    return torch.from_numpy(drawn)
+    return torch.from_numpy(np.random.default_rng(1).choice([-1.0, -0.5, 0.5, 1.0], size=tuple(like.shape)))
 
 
 def _compute_quotient(

@@ -18,18 +18,8 @@ from torch import Tensor
 
 from harness.calling.adapter import NotApplicable
 from harness.floats import Array, Measurement, compare_runs, to_array, view_bits
-from harness.laws.derivation import (
-    TWICE,
-    about_every_operation,
-    any_mode,
-    bound_to,
-    compare_calls,
-    compare_repeated_calls,
-    find_row_axes,
-    repeatable,
-    select_rows,
-    select_worst,
-)
+from harness.laws import derivation
+from harness.laws.contract import Axes
 from harness.laws.law import Example, Inputs, Law
 from harness.laws.size import size_laws
 from harness.laws.strategies import LONG_EXAMPLES
@@ -66,8 +56,10 @@ def implementation_laws(
         The laws that apply, in the order of the report.
     """
     laws = [any_position, any_layout, calls_agree, inputs_unmodified, output_is_its_own]
-    laws += [row_alone, no_rows] * rows + [nan_stays_in_its_row] * nan + [output_like_input] * dtype + [any_mode]
-    derived = tuple(bound_to(law, value) for law in laws)
+    laws += (
+        [row_alone, no_rows] * rows + [nan_stays_in_its_row] * nan + [output_like_input] * dtype + [derivation.any_mode]
+    )
+    derived = tuple(derivation.bound_to(law, value) for law in laws)
     return (*derived, *(size_laws(value, many=many, ranks=ranks) if rows else ()))
 
 
@@ -131,15 +123,15 @@ def _select_beginning(subject: Subject, example: Example) -> Example:
 # Two runs
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "Reversing the order of the rows reverses the output and changes nothing else.",
-    bound=TWICE,
+    bound=derivation.TWICE,
     cause="the last elements take another path than the first, such as the tail of a vector loop or the edge of a "
     "block: use the same arithmetic for all elements",
 )
 def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Reverse every input along the rows, and the output back."""
-    places, per_row = find_row_axes(subject, value)
+    places, per_row = derivation.find_row_axes(subject, value)
 
     def flip(arguments: Sequence[Any]) -> list[Any]:
         return [x if axis is None else x.flip(axis) for x, axis in zip(arguments, places, strict=True)]
@@ -147,12 +139,12 @@ def any_position(subject: Subject, value: Law, inputs: Example) -> Measurement:
     def flip_back(output: Any) -> Any:
         return output.flip(0) if per_row and isinstance(output, Tensor) and output.ndim else output
 
-    return compare_calls(subject, value, inputs, [subject.wrap_calls(flip, flip_back)])
+    return derivation.compare_calls(subject, value, inputs, [subject.wrap_calls(flip, flip_back)])
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "Strided, transposed and expanded inputs give the same results as contiguous ones.",
-    bound=TWICE,
+    bound=derivation.TWICE,
     cause="strides are ignored when memory is read: use them, or call contiguous(); if only a few digits in 16 bits "
     "differ, the sum runs in another order: accumulate in float32",
 )
@@ -167,8 +159,8 @@ def any_layout(subject: Subject, value: Law, inputs: Example) -> Measurement:
             ]
         )
 
-    measured = compare_calls(subject, value, inputs, map(apply_layouts, range(len(_LAYOUTS))))
-    return select_worst(measured, *_compare_expanded(subject, value, inputs))
+    measured = derivation.compare_calls(subject, value, inputs, map(apply_layouts, range(len(_LAYOUTS))))
+    return derivation.select_worst(measured, *_compare_expanded(subject, value, inputs))
 
 
 def _copy_sliced(x: Tensor) -> Tensor:
@@ -196,10 +188,10 @@ _FEW = 4
 def _compare_expanded(subject: Subject, value: Law, inputs: Example) -> Iterator[Measurement]:
     """Compare inputs whose rows or columns share memory with contiguous copies."""
     arguments = tuple(inputs.values())
-    places, _ = find_row_axes(subject, value)
+    places, _ = derivation.find_row_axes(subject, value)
     if subject.contract.grouped:
         places = [0 if isinstance(x, Tensor) else None for x in arguments]
-    first_rows = select_rows(arguments, places, 0, _FEW)
+    first_rows = derivation.select_rows(arguments, places, 0, _FEW)
     rows, columns = _find_axes_of_rows(subject, value), _find_axes_of_columns(subject, value, first_rows)
     first, rest = [*rows[:1], *(None for _ in rows[1:])], [None, *rows[1:]]
     for part, axes in (("rows of the first input", first), ("rows of the other inputs", rest), ("columns", columns)):
@@ -209,7 +201,9 @@ def _compare_expanded(subject: Subject, value: Law, inputs: Example) -> Iterator
             # Most results have equal bits, and then there is nothing to measure.
             if not _have_equal_bits(usual, expanded):
                 example = dict(zip(inputs, copies, strict=True))
-                measurement = compare_calls(Answered(subject, usual), value, example, [Answered(subject, expanded)])
+                measurement = derivation.compare_calls(
+                    Answered(subject, usual), value, example, [Answered(subject, expanded)]
+                )
                 yield replace(measurement, circumstance=f"if the {part} share memory, as after expand()")
 
 
@@ -226,17 +220,13 @@ def _find_axes_of_rows(subject: Subject, value: Law) -> list[int | None]:
 
 def _find_axes_of_columns(subject: Subject, value: Law, inputs: Sequence[Any]) -> list[int | None]:
     """Return the last axis for each input whose entries may be equal; ``None`` for other inputs."""
+
+    def has_free_columns(axes: Axes | None) -> bool:
+        return axes is not None and axes.restore is None and not axes.kept and axes.names[-1:] not in {(), ("n",)}
+
     axes = [subject.contract.axes.get(name) for name in value.reads]
-    return [
-        -1
-        if input_axes is not None
-        and input_axes.restore is None
-        and not input_axes.kept
-        and input_axes.names[-1:] not in {(), ("n",)}
-        and _is_float(x)
-        else None
-        for input_axes, x in zip(axes, inputs, strict=True)
-    ]
+    pairs = zip(axes, inputs, strict=True)
+    return [-1 if has_free_columns(input_axes) and _is_float(x) else None for input_axes, x in pairs]
 
 
 def _is_float(x: Any) -> bool:
@@ -258,34 +248,34 @@ def _make_others(x: Tensor) -> Tensor:
 
 def _find_places(subject: Subject, value: Law) -> list[int | None]:
     """Return the row axes of the arguments of an operation with independent rows."""
-    places, per_row = find_row_axes(subject, value)
+    places, per_row = derivation.find_row_axes(subject, value)
     if not per_row:
         raise NotApplicable(f"the reduction `{subject.declares['reduction']}` gives no result per row")
     return places
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "A row gives the same result alone as in a batch.",
-    bound=TWICE,
+    bound=derivation.TWICE,
     cause="a statistic runs over the whole batch, such as one maximum for all rows, or the axis is wrong: reduce over "
     "the last axis only",
 )
 def row_alone(subject: Subject, value: Law, inputs: Example) -> Measurement:
     """Call once for each of the first rows."""
     places = _find_places(subject, value)
-    first_rows = dict(zip(inputs, select_rows(tuple(inputs.values()), places, 0, _ROWS), strict=True))
+    first_rows = dict(zip(inputs, derivation.select_rows(tuple(inputs.values()), places, 0, _ROWS), strict=True))
 
     def call_each_row(*arguments: Any) -> Any:
         n = next(x.shape[axis] for x, axis in zip(arguments, places, strict=True) if axis is not None)
-        rows = subject.run_each([select_rows(arguments, places, i, i + 1) for i in range(n)])
+        rows = subject.run_each([derivation.select_rows(arguments, places, i, i + 1) for i in range(n)])
         return torch.cat(rows) if all(isinstance(row, Tensor) and row.ndim for row in rows) else rows
 
-    return compare_calls(subject, value, first_rows, [subject.replace_function(call_each_row)])
+    return derivation.compare_calls(subject, value, first_rows, [subject.replace_function(call_each_row)])
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "A NaN makes its own row of the output NaN and no other.",
-    bound=TWICE,
+    bound=derivation.TWICE,
     cause="a comparison drops the NaN, or a reduction over everything spreads it: reduce over the row only, and let "
     "NaN pass",
     group="special",
@@ -300,7 +290,7 @@ def nan_stays_in_its_row(subject: Subject, value: Law, inputs: Example) -> Measu
     rows[index, index % max(rows.shape[1], 1)] = float("nan")
     reference = first.actual.copy()
     where: Any = index.numpy()
-    if subject.contract.grouped and find_row_axes(subject, value)[1]:
+    if subject.contract.grouped and derivation.find_row_axes(subject, value)[1]:
         # An answer a row within each group: the one row of the group that has the NaN.
         where = where, (index % rows.shape[1]).numpy() // (rows.shape[1] // reference.shape[1])
     reference[where] = np.nan
@@ -324,10 +314,10 @@ def _repeat(subject: Subject, arguments: Sequence[Any]) -> Measurement | None:
     return measured
 
 
-@repeatable("Repeated calls on the same inputs give the same bits, whatever freed memory contains.")
+@derivation.repeatable("Repeated calls on the same inputs give the same bits, whatever freed memory contains.")
 def calls_agree(subject: Subject, _: Law, inputs: Example) -> Measurement:
     """Call three times, with an additional call before the last one to detect results that alternate."""
-    return compare_repeated_calls(
+    return derivation.compare_repeated_calls(
         lambda: to_array(subject(*inputs.values())),
         subject.format,
         between=lambda: _repeat(subject, _list_calls(subject, inputs)[0]),
@@ -353,7 +343,7 @@ def _measure_faults(wrong: list[int], observation: str) -> Measurement:
     return Measurement(np.where(count > 0, np.inf, 0.0), none, count, none, circumstance=observation)
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "The call does not change its inputs, bit for bit.", cause="an in-place operation: work on a copy"
 )
 def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
@@ -362,17 +352,11 @@ def inputs_unmodified(subject: Subject, _: Law, inputs: Example) -> Measurement:
     copies = [[x.clone() if isinstance(x, Tensor) else x for x in arguments] for arguments in calls]
     with subject.host.looking() as looks:
         subject.each(copies)
-    return _measure_faults(
-        [
-            sum(
-                _count_changes(a, b)
-                for a, b in zip(look.after(clones), arguments, strict=True)
-                if isinstance(a, Tensor)
-            )
-            for arguments, clones, look in zip(calls, copies, looks, strict=False)
-        ],
-        "the call changes its inputs",
-    )
+    counts = []
+    for arguments, clones, look in zip(calls, copies, looks, strict=False):
+        pairs = zip(look.after(clones), arguments, strict=True)
+        counts.append(sum(_count_changes(a, b) for a, b in pairs if isinstance(a, Tensor)))
+    return _measure_faults(counts, "the call changes its inputs")
 
 
 def _count_changes(after: Tensor, before: Tensor) -> int:
@@ -381,7 +365,7 @@ def _count_changes(after: Tensor, before: Tensor) -> int:
     return int(((after != before) & ~(after.isnan() & before.isnan())).sum())
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "The output shares no memory with an input.",
     cause="a view is returned where nothing had to be computed: return a clone",
 )
@@ -402,7 +386,7 @@ def output_is_its_own(subject: Subject, value: Law, inputs: Example) -> Measurem
 
 def _select_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> list[Any] | None:
     """Return the rows whose first input has one sign, for which a function may have nothing to compute."""
-    places, arguments = find_row_axes(subject, value)[0], list(inputs.values())
+    places, arguments = derivation.find_row_axes(subject, value)[0], list(inputs.values())
     if places[0] != 0 or not _is_float(arguments[0]):
         return None
     chosen = torch.nonzero((arguments[0] * sign > 0).reshape(len(arguments[0]), -1).all(-1)).flatten()
@@ -411,7 +395,7 @@ def _select_sign(subject: Subject, value: Law, inputs: Example, sign: int) -> li
     return [x if axis is None else x.index_select(axis, chosen) for x, axis in zip(arguments, places, strict=True)]
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "The output has the dtype and the device of the inputs.",
     cause="a constant of another dtype promotes the result, or a Python number is returned: keep the dtype of the "
     "inputs",
@@ -430,7 +414,7 @@ def output_like_input(subject: Subject, _: Law, inputs: Example) -> Measurement:
     return _measure_faults([int(bool(text)) for text in faults], " or ".join(different))
 
 
-@about_every_operation(
+@derivation.about_every_operation(
     "An input without rows gives an output without rows.",
     cause="a maximum or mean over everything, a division by n, or a loop that needs at least one iteration: handle the "
     "empty input",
@@ -442,5 +426,5 @@ def no_rows(subject: Subject, value: Law, inputs: Example) -> Measurement:
     with warnings.catch_warnings():
         # A warning that there is nothing to reduce is no failure.
         warnings.simplefilter("ignore")
-        output = subject.once(*select_rows(_list_calls(subject, inputs)[0], places, 0, 0))
+        output = subject.once(*derivation.select_rows(_list_calls(subject, inputs)[0], places, 0, 0))
     return _measure_faults([output.numel()], "the output has rows although the input has none")

@@ -102,8 +102,7 @@ def ties(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
 
 def ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Equally spaced entries in random order."""
-    rows = np.linspace(-1.0, 1.0, shape.columns) * magnitude
-    return np.asarray(rng.permuted(rows, axis=1))
+    return np.asarray(rng.permuted(np.linspace(-1.0, 1.0, shape.columns) * magnitude, axis=1))
 
 
 def mixed_magnitudes(rng: Generator, shape: Shape, magnitude: Array, format_: Format) -> Array:
@@ -150,8 +149,7 @@ def far_blocks(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Arr
 
 def lopsided_ramp(rng: Generator, shape: Shape, magnitude: Array, _: Format) -> Array:
     """Equally spaced entries in random order whose sum is not zero, since an ulp of zero is no unit for errors."""
-    rows = np.linspace(-0.5, 1.0, shape.columns) * magnitude
-    return np.asarray(rng.permuted(rows, axis=1))
+    return np.asarray(rng.permuted(np.linspace(-0.5, 1.0, shape.columns) * magnitude, axis=1))
 
 
 LONG_STRUCTURES: tuple[Structure, ...] = (

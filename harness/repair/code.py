@@ -62,8 +62,7 @@ class Code:
 
     @cached_property
     def _positions(self) -> Mapping[cst.CSTNode, CodeRange]:
-        wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
-        return wrapper.resolve(PositionProvider)
+        return MetadataWrapper(self.module, unsafe_skip_copy=True).resolve(PositionProvider)
 
     @cached_property
     def torch(self) -> str:
@@ -89,13 +88,11 @@ class Code:
         for node in _walk(self.function.body):
             if isinstance(node, cst.Assign):
                 for target in node.targets:
-                    names = [name.value for name in _walk(target.target) if isinstance(name, cst.Name)]
-                    counts.update(names)
+                    counts.update([name.value for name in _walk(target.target) if isinstance(name, cst.Name)])
                     if isinstance(target.target, cst.Name) and len(node.targets) == 1:
                         values[target.target.value] = node.value
             elif isinstance(node, cst.AugAssign | cst.AnnAssign | cst.For | cst.NamedExpr):
-                target_ = node.target
-                counts.update({name.value: 2 for name in _walk(target_) if isinstance(name, cst.Name)})
+                counts.update({name.value: 2 for name in _walk(node.target) if isinstance(name, cst.Name)})
         return {name: value for name, value in values.items() if counts[name] == 1 and self._is_steady(value, counts)}
 
     @staticmethod
@@ -261,13 +258,8 @@ def replace_expressions(code: Code, texts: Mapping[cst.CSTNode, str], name: str)
 
 def _find_read_names(function: cst.FunctionDef) -> set[str]:
     """Return the names that a function reads."""
-    targets = {
-        id(name)
-        for node in _walk(function.body)
-        if isinstance(node, cst.AssignTarget)
-        for name in _walk(node.target)
-        if isinstance(node.target, cst.Name)
-    }
+    assigned = [node.target for node in _walk(function.body) if isinstance(node, cst.AssignTarget)]
+    targets = {id(name) for target in assigned if isinstance(target, cst.Name) for name in _walk(target)}
     return {name.value for name in _walk(function.body) if isinstance(name, cst.Name) and id(name) not in targets}
 
 

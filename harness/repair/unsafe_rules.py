@@ -76,8 +76,7 @@ def use_natural_logarithm(code: Code, node: cst.BaseExpression) -> str | None:
     if call is None or not isinstance(call.node.func, cst.Attribute):
         return None
     name = call.name.removesuffix("10").removesuffix("2")
-    changed = call.node.with_changes(func=call.node.func.with_changes(attr=cst.Name(name)))
-    return code.bare(changed)
+    return code.bare(call.node.with_changes(func=call.node.func.with_changes(attr=cst.Name(name))))
 
 
 # Numbers and inputs in the sentence of a mistake
