@@ -131,15 +131,6 @@ def test_a_wrong_value_of_an_option_is_one_plain_message(
     assert text in harness(words).refusal
 
 
-def test_a_file_that_cannot_be_imported_is_the_users_error(workplace: Path, harness: Command) -> None:
-    """The message contains the exception of the import."""
-    Path("broken.py").write_text("import no_such_thing\n", encoding="utf-8")
-    refusal = harness("check", "broken.py:f", "--contract", "softmax").refusal
-    assert "ModuleNotFoundError: No module named 'no_such_thing'" in refusal
-    Path("unparsable.py").write_text("def f(:\n", encoding="utf-8")
-    assert "SyntaxError" in harness("check", "unparsable:f", "--contract", "softmax").refusal
-
-
 def test_a_data_folder_named_by_the_environment_must_exist(
     workplace: Path, harness: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

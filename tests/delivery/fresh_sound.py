@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from delivery.fresh_wrong import IMAGES, LABELS, N, Photos, Wrapper, table, tars
+from delivery.fresh_wrong import IMAGES, LABELS, N, Photos, table, tars
+from delivery.unseen_wrong import Wrapper
 from torch.utils.data import (
     BatchSampler,
     DataLoader,

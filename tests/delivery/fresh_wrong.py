@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from delivery.unseen_wrong import Wrapper
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, IterableDataset, Subset, get_worker_info
 
 N = 53
@@ -146,24 +147,6 @@ def stream_resumes_one_too_late(batch_size: int) -> Any:
 
 
 # Wrappers
-
-
-class Wrapper:
-    """Wraps a loader, like much training code."""
-
-    def __init__(self, loader: Any) -> None:
-        self.loader = loader
-
-    @property
-    def dataset(self) -> Any:
-        """The loader's data set."""
-        return self.loader.dataset
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Any:
-        yield from self.loader
 
 
 class _Trainer(Wrapper):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from delivery.unseen_wrong import KINDS, LABELS, PICTURES, N, Pictures, Wrapper, folder
+from delivery.unseen_wrong import KINDS, LABELS, PICTURES, N, Pictures, Sentences, Wrapper, folder
 from torch.utils.data import (
     DataLoader,
     Dataset,
@@ -274,16 +274,6 @@ def four_maps_kept_open(batch_size: int, shuffle: bool = False) -> Any:
     return DataLoader(_Maps(), batch_size, shuffle=shuffle)
 
 
-class _Sentences(Dataset):
-    def __len__(self) -> int:
-        return N
-
-    def __getitem__(self, i: int) -> Any:
-        if not 0 <= i < N:
-            raise IndexError(i)
-        return torch.arange(i + 1, i + 3 + i % 6), i
-
-
 class _Buckets(Sampler):
     """Batches of sentences that are equally long; smaller ones at the end."""
 
@@ -303,7 +293,7 @@ class _Buckets(Sampler):
 
 def buckets_with_their_rests(batch_size: int, num_workers: int = 0) -> Any:
     """Buckets that are not full are delivered at the end."""
-    return DataLoader(_Sentences(), batch_sampler=_Buckets(batch_size), num_workers=num_workers)
+    return DataLoader(Sentences(), batch_sampler=_Buckets(batch_size), num_workers=num_workers)
 
 
 class _Shared(Wrapper):

@@ -322,7 +322,9 @@ def last_is_always_last(batch_size: int, shuffle: bool = True) -> Any:
     return DataLoader(Pictures(), batch_size, sampler=_Swaps() if shuffle else None)
 
 
-class _Sentences(Dataset):
+class Sentences(Dataset):
+    """Rows of different lengths."""
+
     def __len__(self) -> int:
         return N
 
@@ -350,7 +352,7 @@ class _Buckets(Sampler):
 
 def rest_of_the_buckets_is_lost(batch_size: int, num_workers: int = 0) -> Any:
     """Buckets that are not full at the end are not delivered."""
-    return DataLoader(_Sentences(), batch_sampler=_Buckets(batch_size), num_workers=num_workers)
+    return DataLoader(Sentences(), batch_sampler=_Buckets(batch_size), num_workers=num_workers)
 
 
 class _Workers(Pictures):
@@ -528,7 +530,7 @@ def _sorted_by_length(samples: list[Any]) -> Any:
 
 def sorted_without_the_labels(batch_size: int, num_workers: int = 0) -> Any:
     """Sorts the sentences of a batch by length, and leaves the labels where they were."""
-    return DataLoader(_Sentences(), batch_size, num_workers=num_workers, collate_fn=_sorted_by_length)
+    return DataLoader(Sentences(), batch_size, num_workers=num_workers, collate_fn=_sorted_by_length)
 
 
 def _as_long_as_the_first(samples: list[Any]) -> Any:
@@ -539,7 +541,7 @@ def _as_long_as_the_first(samples: list[Any]) -> Any:
 
 def cut_to_the_first(batch_size: int, num_workers: int = 0) -> Any:
     """Pads and cuts all sentences of a batch to the length of the first."""
-    return DataLoader(_Sentences(), batch_size, num_workers=num_workers, collate_fn=_as_long_as_the_first)
+    return DataLoader(Sentences(), batch_size, num_workers=num_workers, collate_fn=_as_long_as_the_first)
 
 
 class _Ring:

@@ -127,12 +127,6 @@ def test_a_folder_without_a_repository_is_one_plain_message(workplace: Path, har
     assert "not a git repository" in harness_command("gate", "--against", "HEAD").refusal
 
 
-def test_the_gate_is_told_what_to_compare(workplace: Path, harness_command: Command) -> None:
-    """The command needs a run or a commit, and an update needs a run."""
-    assert harness_command("gate").refusal
-    assert "pass `--run`" in harness_command("gate", "--update").refusal
-
-
 def test_a_budget_of_a_second_says_what_would_do(repository: Path, harness_command: Command) -> None:
     """It is too little for two blocks of couples."""
     text = harness_command("gate", "--against", "HEAD", "--budget", "1", "--allow-noise", code=2).stdout

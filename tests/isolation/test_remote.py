@@ -69,14 +69,20 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteHost]:
     every = "\n\ndef every(x, *rest, which='cubes'):\n    return globals()[NAMES[int(rest[-1])]](x, *rest[:-1])\n"
     names = "NAMES = ['cubes', 'halves', 'loaded', 'fails', 'wide']\n"
     file.write_text(CODE + names + every, encoding="utf-8")
-    limits = Limits()
-    child = Child(limits, setup(f"{file}:every", None, limits))
-    place = RemoteHost(child)
-    (case,) = place.cases(f"{file}:every", "softmax", {})
-    child.begin(20.0, 30.0, 300.0)
-    place.function = case.function  # type: ignore[attr-defined]
+    child, place, function = start(f"{file}:every")
+    place.function = function  # type: ignore[attr-defined]
     yield place
     child.close()
+
+
+def start(target: str, sandbox: str | None = None) -> tuple[Child, RemoteHost, Any]:
+    """Return a process that serves a function, its host, and the function."""
+    limits = Limits(sandbox=sandbox)
+    child = Child(limits, setup(target, None, limits))
+    place = RemoteHost(child)
+    (case,) = place.cases(target, "softmax", {})
+    child.begin(20.0, 30.0, 300.0)
+    return child, place, case.function
 
 
 def asked(elsewhere: RemoteHost, name: str, *inputs: Any) -> Any:
@@ -211,18 +217,15 @@ def test_output_is_heard_and_a_lost_process_replaced(workplace: Path) -> None:
     An implementation that ends the process ends only itself, and another is forked.
     """
     Path("own.py").write_text(LIVELY, encoding="utf-8")
-    limits = Limits()
-    child = Child(limits, setup("own.py:every", None, limits))
-    (case,) = RemoteHost(child).cases("own.py:every", "softmax", {})
-    child.begin(20.0, 30.0, 60.0)
-    assert torch.equal(case.function(torch.ones(2), 0), torch.ones(2))
+    child, _, function = start("own.py:every")
+    assert torch.equal(function(torch.ones(2), 0), torch.ones(2))
     fault, said = child.take_side_effect() or (None, "")
     assert (fault, "written" in said) == (Fault.PRINTED, True)
     first = int(Path("pid").read_text(encoding="ascii"))
     with pytest.raises(LostError):
-        case.function(torch.ones(2), 1)
+        function(torch.ones(2), 1)
     child.begin(20.0, 30.0, 60.0)
-    assert torch.equal(case.function(torch.ones(2), 0), torch.ones(2))
+    assert torch.equal(function(torch.ones(2), 0), torch.ones(2))
     second = int(Path("pid").read_text(encoding="ascii"))
     child.close()
     assert first != second
@@ -235,14 +238,10 @@ def test_a_command_may_keep_the_process_from_the_system(workplace: Path) -> None
     Path("own.py").write_text(
         "import os\n\ndef f(x):\n    return x * len(os.listdir('/proc/1/task'))\n", encoding="utf-8"
     )
-    limits = Limits(sandbox=UNSHARE)
-    child = Child(limits, setup("own.py:f", None, limits))
-    place = RemoteHost(child)
-    (case,) = place.cases("own.py:f", "softmax", {})
-    child.begin(20.0, 30.0, 60.0)
-    assert torch.equal(case.function(torch.ones(2)), torch.ones(2))
+    child, place, function = start("own.py:f", UNSHARE)
+    assert torch.equal(function(torch.ones(2)), torch.ones(2))
     place.renew()
-    assert torch.equal(case.function(torch.ones(2)), torch.ones(2))
+    assert torch.equal(function(torch.ones(2)), torch.ones(2))
     assert child.take_side_effect() is None
     child.close()
 
@@ -257,24 +256,18 @@ def test_a_project_may_have_packages_with_our_names(workplace: Path) -> None:
         Path(name, "__init__.py").write_text("FACTOR = 3.0\n", encoding="utf-8")
     text = "from harness import FACTOR\nimport cases\n\ndef f(x):\n    return x * FACTOR * cases.FACTOR\n"
     Path("own.py").write_text(text, encoding="utf-8")
-    limits = Limits()
-    child = Child(limits, setup("own.py:f", None, limits))
-    (case,) = RemoteHost(child).cases("own.py:f", "softmax", {})
-    child.begin(20.0, 30.0, 60.0)
-    assert torch.equal(case.function(torch.ones(2)), torch.full((2,), 9.0))
+    child, _, function = start("own.py:f")
+    assert torch.equal(function(torch.ones(2)), torch.full((2,), 9.0))
     child.close()
 
 
 def test_a_file_in_the_working_directory_replaces_no_module_of_the_process(workplace: Path) -> None:
     """Its own modules are imported before the code, and the working directory is not on the path until then."""
-    for name in ("psutil", "numpy", "pydantic", "socket"):
+    for name in ("psutil", "numpy", "pydantic", "socket", "json"):
         Path(f"{name}.py").write_text("raise RuntimeError\n", encoding="utf-8")
     Path("own.py").write_text("def f(x):\n    return x * 2\n", encoding="utf-8")
-    limits = Limits()
-    child = Child(limits, setup("own.py:f", None, limits))
-    (case,) = RemoteHost(child).cases("own.py:f", "softmax", {})
-    child.begin(20.0, 30.0, 60.0)
-    assert torch.equal(case.function(torch.ones(2)), torch.full((2,), 2.0))
+    child, _, function = start("own.py:f")
+    assert torch.equal(function(torch.ones(2)), torch.full((2,), 2.0))
     child.close()
 
 

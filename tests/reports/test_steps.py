@@ -1,6 +1,5 @@
 """Steps in the report: ratios, floors, phases, agreement, crossover; and runs of older versions."""
 
-import math
 import re
 from pathlib import Path
 
@@ -196,13 +195,6 @@ def test_a_run_without_rounds_has_a_crossing_without_interval(tmp_path: Path) ->
         del entry["stats"]["data"]
     comparisons = read(run_of(tmp_path, steps=entries)).comparisons
     assert {format_crossing(each.faster) for each in comparisons} == {"43", "47"}
-
-
-def test_the_least_time_of_a_step_is_its_work_at_the_rates(tmp_path: Path) -> None:
-    """It is positive, because a floor of zero would make every distance infinite."""
-    frame = FRAMES["steps"](run_of(tmp_path, steps=samples.benchmarks.step_entries()))
-    assert frame["floor_s"].gt(0).all()
-    assert all(math.isfinite(value) for value in frame["over_floor"])
 
 
 def test_a_step_that_cannot_be_recorded_says_why_below_the_table(tmp_path: Path) -> None:

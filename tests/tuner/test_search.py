@@ -1,11 +1,14 @@
 """The tuner's search on simulated loaders; :mod:`tuner.test_regret` has the rate that it reaches, and in what time."""
 
 import math
-from collections.abc import Mapping, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import pytest
-from samples.simulated_loaders import CORES, GRID, RATES, Simulated, tuned
+from regret.judging import HELD_APART
+from regret.world import CORES, NOISE, rate
 
 from harness.tuner.loader_choice import Choice
 from harness.tuner.search import (
@@ -20,25 +23,40 @@ from harness.tuner.search import (
 from harness.tuner.slices import Measured, differ, overall, rates_of
 from harness.tuner.tuning import SearchSpace
 
+GRID = SearchSpace((32, 128, 512), (0, 1, 2, 4), (2, 4)).grid()
+
+
+@cache
+def _rates(name: str) -> Mapping[Choice, float]:
+    """Return the samples per second of a data set in every configuration, without noise."""
+    return {choice: rate(HELD_APART[name], choice) for choice in GRID}
+
+
+def _noisy(name: str, seen: list[Choice] | None = None) -> Callable[[Choice, float], Measured]:
+    """Return a measurement of a data set with noise, which notes the configurations."""
+    draw, noted = random.Random(0), [] if seen is None else seen
+
+    def measure(choice: Choice, seconds: float) -> Measured:
+        noted.append(choice)
+        return Measured(
+            round(1e6 * _rates(name)[choice] * draw.lognormvariate(0.0, NOISE) * seconds), 1e6 * seconds, seconds
+        )
+
+    return measure
+
+
+def _tuned(name: str, *, seen: list[Choice] | None = None, seed: int = 0, **settings: Any) -> SearchState:
+    """Return the result of a search on a data set with noise."""
+    (*_, last) = LoaderSearch(GRID, _noisy(name, seen), LoaderSearchSettings(cores=CORES, seed=seed, **settings)).run()
+    return last
+
 
 def test_the_same_seed_gives_the_same_search() -> None:
     """All slices are equal; another seed has another order."""
-    first, again, other = (_order(seed) for seed in (1, 1, 2))
+    orders: list[list[Choice]] = [[], [], []]
+    first, again, _ = (_tuned("photos", seen=seen, seed=seed) for seen, seed in zip(orders, (1, 1, 2), strict=True))
     assert first == again
-    assert first != other
-    assert tuned("decode-heavy", 3) == tuned("decode-heavy", 3)
-
-
-def _order(seed: int) -> list[Choice]:
-    seen: list[Choice] = []
-    loader = Simulated("decode-heavy", 0)
-
-    def measure(one: Choice, seconds: float) -> Measured:
-        seen.append(one)
-        return loader(one, seconds)
-
-    list(LoaderSearch(GRID, measure, LoaderSearchSettings(cores=CORES, seed=seed)).run())
-    return seen
+    assert orders[0] == orders[1] != orders[2]
 
 
 def _steady(rates: Mapping[Choice, float], **settings: object) -> SearchState:
@@ -163,7 +181,7 @@ def test_leaders_that_part_are_told_apart_by_the_interval_of_their_ratio() -> No
 
 def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
     """A bound shorter than the first round returns the best measured choice."""
-    bounded, whole = tuned("sleepy", 0, budget_s=1.0), tuned("sleepy", 0)
+    bounded, whole = _tuned("slow store", budget_s=1.0), _tuned("slow store")
     assert bounded.reason in {Reason.BUDGET, Reason.BUDGET_UNDECIDED}
     assert bounded.best in bounded.rates
     assert bounded.slices < whole.slices
@@ -171,7 +189,7 @@ def test_the_time_bound_ends_the_search_with_the_best_so_far() -> None:
 
 def test_a_budget_of_nothing_still_measures_one_configuration_twice() -> None:
     """There is always a choice with an interval."""
-    found = tuned("in memory", 0, budget_s=0.0)
+    found = _tuned("rows", budget_s=0.0)
     assert (found.slices, found.reason) == (2, Reason.BUDGET)
     assert math.isfinite(found.rate.high)
 
@@ -216,14 +234,14 @@ def test_time_that_runs_out_before_a_second_slice_is_no_answer() -> None:
     assert _interrupted(rates, 0) == []
 
 
-@pytest.mark.parametrize("name", ["decode-heavy", "in memory", "sleepy"])
+@pytest.mark.parametrize("name", ["photos", "rows", "slow store"])
 def test_a_loader_that_keeps_ahead_of_the_step_ends_the_search(name: str) -> None:
     """For a long step the slowest loader suffices: no workers, the smallest batch, few slices."""
-    slow = {size: 10.0 * size / RATES[name](Choice(size)) for size in (32, 128, 512)}
-    found = tuned(name, 0, step_s=slow)
+    slow = {size: 10.0 * size / _rates(name)[Choice(size)] for size in (32, 128, 512)}
+    found = _tuned(name, step_s=slow)
     assert found.reason is Reason.KEEPS_AHEAD
     assert found.best == Choice(32)
-    assert found.slices < tuned(name, 0).slices / 2
+    assert found.slices < _tuned(name).slices / 2
 
 
 def test_workers_are_taken_where_only_they_keep_ahead() -> None:
@@ -244,7 +262,7 @@ def test_a_step_that_nothing_keeps_ahead_of_gets_the_fastest() -> None:
 
 def test_every_slice_leaves_an_answer() -> None:
     """A search stopped after any slice has a measured best choice."""
-    search = LoaderSearch(GRID, Simulated("in memory", 0), LoaderSearchSettings(cores=CORES))
+    search = LoaderSearch(GRID, _noisy("rows"), LoaderSearchSettings(cores=CORES))
     for count, standing in enumerate(search.run(), 1):
         assert standing.best in standing.rates
         assert standing.slices == min(count, standing.slices)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.case import Break, Case
+from harness.case import Case
 from harness.contracts import contract_named
 from harness.contracts.building_blocks.exponential_sums import SOFTMAX, softmax_screen
 from harness.error import UsageError
@@ -81,13 +81,6 @@ def test_a_declared_failure_that_is_not_found_is_an_error_of_the_declaration() -
     assert verdict.status.fails
     known = len(list_known_examples(contract_named("softmax"), job(case, "value").law, FORMATS["float32"]))
     assert verdict.examples == PATIENCE * contract_named("softmax").examples + known
-
-
-def test_a_failure_declared_for_one_dtype_is_none_in_another() -> None:
-    """``Break`` restricts it to dtypes."""
-    case = Case(naive, "softmax", breaks={"value": Break("overflow", dtypes=("float16",))})
-    assert decided(case, "value", "float16").status is Status.EXPECTED
-    assert decided(case, "value", "float32").status is Status.BROKEN
 
 
 def wrong_the_first_time(x: Tensor) -> Tensor:
@@ -223,22 +216,6 @@ def test_a_verdict_without_violation_has_no_block() -> None:
     """Requesting it is an internal error, not a user error."""
     with pytest.raises(ValueError, match="does not break"):
         violation_block(decided(Case(shifted, "softmax"), "value"))
-
-
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (lambda: list_jobs([Case(naive, "softmax")], laws=["valu"]), "`valu`"),
-        (lambda: list_jobs([Case(naive, "softmax")], dtypes=["float8"]), "`float8`"),
-        (lambda: list_jobs([Case(naive, "softmax", breaks={"valu": "typo"})]), "`valu`"),
-        (lambda: list_jobs([Case(naive, "softmaxx")]), "`softmaxx`"),
-    ],
-    ids=["law", "dtype", "declared break", "contract"],
-)
-def test_a_name_that_matches_nothing_is_the_users_error(call: object, text: str) -> None:
-    """The message has the name."""
-    with pytest.raises(UsageError, match=text):
-        call()  # type: ignore[operator]
 
 
 def test_verdicts_become_a_frame() -> None:
