@@ -27,7 +27,6 @@ NARROW = "document.documentElement.scrollWidth <= innerWidth"
 """Whether the page does not scroll sideways."""
 
 UNFOLD = "document.querySelectorAll('details').forEach(it => { it.open = true })"
-VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
@@ -119,24 +118,21 @@ def opened(browser: Any, elsewhere: Report) -> Iterator[Callable[..., Any]]:
         context.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_the_page_fits_the_window_and_asks_for_nothing(
-    opened: Callable[..., Any], elsewhere: Report, width: int, scheme: str
-) -> None:
-    """There is no console message, no request except the page, no sideways scrolling, no dead link."""
-    view = opened(width=width, color_scheme=scheme)
-    assert [url for url in view.noticed if not url.startswith("data:")] == [elsewhere.page.as_uri()]
-    assert view.evaluate(NARROW)
-    assert view.evaluate(DEAD_LINKS) == []
-
-
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_the_text_of_figures_is_whole_separate_and_large_enough(
-    opened: Callable[..., Any], layer: str, width: int
+def test_the_page_fits_the_window_and_asks_for_nothing(
+    opened: Callable[..., Any], elsewhere: Report, layer: str, width: int
 ) -> None:
-    """No label overlaps another or leaves its drawing, and none is smaller than 12 pixels."""
+    """There is no console message, no request except the page, no sideways scrolling, no dead link, light or dark.
+
+    No label of a figure overlaps another or leaves its drawing, and none is smaller than 12 pixels.
+    """
     view = opened(layer, width=width)
+    for scheme in ("dark", "light"):
+        view.emulate_media(color_scheme=scheme)
+        assert view.evaluate(NARROW)
+    assert [url for url in view.noticed if not url.startswith("data:")] == [elsewhere.page.as_uri()]
+    assert view.evaluate(DEAD_LINKS) == []
     assert view.evaluate(OVERLAPS) == []
     assert view.evaluate(CUT_OFF) == []
     assert view.evaluate(SMALLEST) >= 12
@@ -335,15 +331,16 @@ def test_a_point_tells_its_number_where_the_mouse_is(opened: Callable[..., Any])
 FOREIGN = "document.querySelectorAll('img[src=x], [onerror], [onmouseover], .layout b').length"
 
 
-@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_attacks_in_every_field_run_nothing_and_break_no_layout(
-    opened: Callable[..., Any], attacked: Report, layer: str, width: int
+    opened: Callable[..., Any], attacked: Report, layer: str
 ) -> None:
     """Every kind of record has markup, overlong texts, and numbers at the ends of their range."""
-    view = opened(layer, attacked.page, width=width)
+    view = opened(layer, attacked.page)
     view.evaluate(UNFOLD)
-    assert view.evaluate(NARROW)
+    for width in (1280, 390):
+        view.set_viewport_size({"width": width, "height": 800})
+        assert view.evaluate(NARROW)
     assert view.evaluate(FOREIGN) == 0
     assert view.evaluate("document.querySelectorAll('script').length") == len(OWN_SCRIPTS)
     assert "onerror=alert(1)" in view.content()
