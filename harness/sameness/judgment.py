@@ -14,8 +14,8 @@ from harness.sameness.recording import RETURNED, Measured, Recording
 from harness.sameness.rounding import measure
 from harness.wording.number import count
 
-EXACT_FACTOR, FACTOR = 4.0, 16.0
-"""Multiples of the sampled errors that rounding explains: between exact results, and between computed float64 ones."""
+FACTOR = 4.0
+"""Multiple of the sampled errors that rounding explains."""
 
 NAMES = ("the first", "the second")
 
@@ -101,10 +101,10 @@ def compute_share(x: Measured, y: Measured) -> float:
     finite = a.isfinite()
     unit = UNIT.get(x.value.dtype, 0.0)
     error = (x.error + y.error)[finite]
-    allowed = error.maximum(error.median() if len(error) else error) + unit * a.abs().maximum(b.abs())[finite]
+    allowed = error + unit * a.abs().maximum(b.abs())[finite]
     is_wide = unit <= UNIT[torch.float64]
     gap = ((a - b) if is_wide else (x.exact - y.exact))[finite].abs()
-    share = torch.where(gap == 0.0, 0.0, gap / ((FACTOR if is_wide else EXACT_FACTOR) * allowed))
+    share = torch.where(gap == 0.0, 0.0, gap / (FACTOR * allowed))
     return float(share.nan_to_num(nan=float("inf")).max()) if len(share) else 0.0
 
 

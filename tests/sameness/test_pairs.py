@@ -29,8 +29,14 @@ def load() -> ModuleType:
     return module
 
 
+def list_names(module: ModuleType) -> list[str]:
+    """Return the names of the pairs of a module."""
+    names = [name for name in vars(module) if name.endswith("_a") and not name.startswith("_")]
+    return sorted(name.removesuffix("_a") for name in names)
+
+
 MODULE = load()
-NAMES = sorted(name.removesuffix("_a") for name in vars(MODULE) if name.endswith("_a") and not name.startswith("_"))
+NAMES = list_names(MODULE)
 
 
 def call(name: str) -> list[Tensor]:

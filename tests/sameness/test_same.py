@@ -3,10 +3,12 @@
 import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import sameness.doubles as doubles
 import torch
-from sameness.test_pairs import FILE, MODULE, NAMES
+from sameness.test_pairs import MODULE, NAMES, list_names
 from samples.command import Command
 
 from harness.error import UsageError
@@ -15,28 +17,31 @@ from harness.sameness.comparison import compare_targets
 from harness.sameness.judgment import require_bits_seen, require_factor_seen
 from harness.sameness.recording import Measured
 
-LINES = FILE.read_text(encoding="utf-8").splitlines()
-
 UNNAMED = {"different_frozen_layer"}
 """Pairs of which another line is named: a frozen layer shows in the forward pass of the second step."""
 
+PAIRS = [(MODULE, name) for name in NAMES if name != "rounding_compiled"]
+PAIRS += [(module, name) for module in (doubles,) for name in list_names(module)]
 
-def judge_pair(name: str) -> judgment.Judgment:
+
+def judge_pair(name: str, module: ModuleType = MODULE) -> judgment.Judgment:
     """Judge a pair; functions get two batches of 32 rows."""
-    arguments = len(inspect.signature(getattr(MODULE, f"{name}_a")).parameters)
-    sides = [f"{FILE}:{name}_{side}" for side in "ab"]
+    arguments = len(inspect.signature(getattr(module, f"{name}_a")).parameters)
+    sides = [f"{module.__file__}:{name}_{side}" for side in "ab"]
     return compare_targets(sides[0], sides[1], None, [[32, 64]] * arguments, None, lambda _: None)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "rounding_compiled"])
-def test_a_settled_pair_gets_its_answer(name: str) -> None:
+@pytest.mark.parametrize(("module", "name"), PAIRS, ids=[name for _, name in PAIRS])
+def test_a_settled_pair_gets_its_answer(module: ModuleType, name: str) -> None:
     """A difference has a place on a line at which a person would say that the pair differs."""
-    decided = judge_pair(name)
+    decided = judge_pair(name, module)
     answers = {"different": {"different"}, "nothing": {"nothing trained"}, "rounding": {"rounding", "same bits"}}
     assert decided.answer in answers[name.split("_")[0]], decided
     if decided.answer == "different":
-        places = [int(line) for line in re.findall(r"pairs\.py:(\d+)", decided.sentence)]
-        assert any("# here" in LINES[line - 1] for line in places) == (name not in UNNAMED), decided
+        file = Path(str(module.__file__))
+        lines = file.read_text(encoding="utf-8").splitlines()
+        places = [int(line) for line in re.findall(rf"{file.name}:(\d+)", decided.sentence)]
+        assert any("# here" in lines[line - 1] for line in places) == (name not in UNNAMED), decided
 
 
 def test_the_ratio_of_proportional_results_is_named() -> None:
@@ -229,7 +234,7 @@ def test_a_control_that_sees_no_factor_ends_the_comparison(monkeypatch: pytest.M
     require_factor_seen({"result": Measured(torch.ones(3), zeros + 1.0, zeros)})
     with pytest.raises(UsageError, match="must be different"):
         require_factor_seen({"result": Measured(torch.zeros(3), zeros, zeros)})
-    monkeypatch.setattr(judgment, "EXACT_FACTOR", 1e9)
+    monkeypatch.setattr(judgment, "FACTOR", 1e9)
     with pytest.raises(UsageError, match="must be different"):
         judge_pair("different_gelu")
 
