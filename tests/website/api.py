@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 MODULES = {
     "harness": "Check, survey, audit and tune from Python",
@@ -29,11 +30,15 @@ OWN = {
 
 def public() -> dict[str, list[str]]:
     """Return the public names of each module; of the records only the classes."""
-    found = {name: OWN.get(name) or import_module(name).__all__ for name in MODULES}
+    found = {name: OWN.get(name) or _exported(import_module(name)) for name in MODULES}
     records = import_module("harness.record")
     found["harness.record"] = [name for name in records.__all__ if inspect.isclass(getattr(records, name))]
-    hidden = "dd"  # a module under a short name
-    return {name: [each for each in names if each[:2] != "__" and each != hidden] for name, names in found.items()}
+    return {name: [each for each in names if not each.startswith("__")] for name, names in found.items()}
+
+
+def _exported(module: ModuleType) -> list[str]:
+    """Return the names that a package lists, or all that it passes on but modules."""
+    return getattr(module, "__all__", [name for name, value in vars(module).items() if not inspect.ismodule(value)])
 
 
 def pages() -> dict[str, str]:
