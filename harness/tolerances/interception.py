@@ -3,7 +3,6 @@
 A module that imported such a function by name keeps the original, so that this happens before tests are collected.
 """
 
-import functools
 import importlib.util
 import inspect
 import math
@@ -13,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial, wraps
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -31,7 +31,7 @@ FUNCTIONS = {
 }
 """Functions ``compare(actual, expected, ...)`` by module; they return false or raise ``AssertionError``."""
 
-TOLERANCES = ("rtol", "atol", "rel_tol", "abs_tol", "decimal", "significant", "places", "delta", "rel", "abs")
+TOLERANCES = ("rtol", "atol", "rel_tol", "abs_tol", "decimal", "significant", "places", "delta", "rel", "abs", "prec")
 
 DIGITS = {"decimal", "places", "significant"}
 """Numbers of digits: zero digits are a wide tolerance."""
@@ -143,10 +143,13 @@ class Interception:
         Folder of the suite, to which places are relative.
     decide
         Decides on each comparison.
+    helpers
+        Comparing functions of the suite, as ``module:function``.
     """
 
-    def __init__(self, root: Path, decide: Decide = judge) -> None:
+    def __init__(self, root: Path, decide: Decide = judge, helpers: Sequence[str] = ()) -> None:
         self.watch = Watch(root, decide)
+        self._helpers = helpers
         self._originals: list[tuple[Any, str, Any]] = []
 
     def start(self) -> None:
@@ -154,10 +157,10 @@ class Interception:
         for module, names in FUNCTIONS.items():
             with suppress(ImportError):
                 self._replace_all(importlib.import_module(module), names, module)
-        if "torch" in sys.modules:
-            self._wrap_torch()
-        else:
-            sys.meta_path.insert(0, _Reaction("torch", self._wrap_torch))
+        _act_after_import("torch", self._wrap_torch)
+        for helper in self._helpers:
+            module, _, name = helper.partition(":")
+            _act_after_import(module, partial(self._wrap_helper, module, name))
         self._replace(unittest.TestCase, "assertAlmostEqual", "assertAlmostEqual", skips=1)
         import numpy as np
 
@@ -176,6 +179,9 @@ class Interception:
         self._replace_all(torch, ("allclose",), "torch")
         self._replace_all(torch.Tensor, ("allclose",), "Tensor")
 
+    def _wrap_helper(self, module: str, name: str) -> None:
+        self._replace(sys.modules[module], name, f"{module}.{name}")
+
     def _replace_all(self, owner: Any, names: Sequence[str], title: str) -> None:
         for name in names:
             self._replace(owner, name, f"{title}.{name}")
@@ -189,8 +195,16 @@ class Interception:
         setattr(owner, name, function)
 
 
+def _act_after_import(module: str, act: Callable[[], None]) -> None:
+    """Act once a module is imported: torch takes two seconds, which a suite without it does not need."""
+    if module in sys.modules:
+        act()
+    else:
+        sys.meta_path.insert(0, _Reaction(module, act))
+
+
 class _Reaction(MetaPathFinder):
-    """Act after the import of a module: that of torch takes two seconds, which a suite without it does not need."""
+    """Execute a module as always, and act after it."""
 
     def __init__(self, module: str, act: Callable[[], None]) -> None:
         self._module, self._act = module, act
@@ -212,19 +226,18 @@ class _Reaction(MetaPathFinder):
         return spec
 
 
-_POSITIONS = {
-    "numpy.testing.assert_almost_equal": ("decimal",),
-    "numpy.testing.assert_array_almost_equal": ("decimal",),
-    "numpy.testing.assert_approx_equal": ("significant",),
-    "assertAlmostEqual": ("places", "msg", "delta"),
-}
-"""Names of the arguments after the two results; the others begin with both tolerances."""
+def _list_parameters(function: Callable[..., Any]) -> list[str]:
+    try:
+        return list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):  # a function of C
+        return ["actual", "expected", "rtol", "atol"]
 
 
 def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) -> Callable[..., Any]:
     """Return a function that calls the original, and calls it again with damaged results once it has passed."""
+    names = _list_parameters(original)
 
-    @functools.wraps(original)
+    @wraps(original)
     def compare(*arguments: Any, **named: Any) -> Any:
         __tracebackhide__ = True
         if watch.is_asking:
@@ -239,11 +252,10 @@ def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) ->
             failure = error
         finally:
             watch.is_asking = False
-        pair, rest = _read_arguments(original, arguments[skips:], named)
+        pair, rest = _read_arguments(names[skips:], arguments[skips:], named)
         has_passed = failure is None and (result is None or bool(result))
         if (has_passed or watch.notes_failures) and pair is not None:
             before, after = arguments[:skips], arguments[skips + 2 :]
-            positions = _POSITIONS.get(title, ("rtol", "atol"))
 
             def accepts(changed: Any) -> bool:
                 try:
@@ -252,7 +264,7 @@ def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) ->
                     return False
                 return answer is None or bool(answer)
 
-            watch.note(title, *pair, {**dict(zip(positions, after, strict=False)), **rest}, accepts)
+            watch.note(title, *pair, {**dict(zip(names[skips + 2 :], after, strict=False)), **rest}, accepts)
         if failure is not None:
             raise failure
         return result
@@ -261,18 +273,12 @@ def _wrap(watch: Watch, title: str, original: Callable[..., Any], skips: int) ->
 
 
 def _read_arguments(
-    function: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]
+    names: Sequence[str], arguments: tuple[Any, ...], named: Mapping[str, Any]
 ) -> tuple[tuple[Any, Any] | None, dict[str, Any]]:
     """Return both results, and the named arguments without them; no results if they are not recognized."""
     rest = dict(named)
     results = list(arguments[:2])
-    if len(results) < 2:
-        try:
-            names = list(inspect.signature(function).parameters)
-        except (TypeError, ValueError):
-            return None, rest
-        names = [name for name in names if name != "self"]
-        results += [rest.pop(name) for name in names[len(results) : 2] if name in rest]
+    results += [rest.pop(name) for name in names[len(results) : 2] if name in rest]
     return ((results[0], results[1]) if len(results) == 2 else None), rest
 
 

@@ -13,9 +13,11 @@ import zlib
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.record.storage import PYPROJECT, read_harness_table
 from harness.tolerances.interception import Interception
 from harness.tolerances.judgment import Decide, judge, judge_and_measure, measure
 from harness.tolerances.place import Suite
@@ -41,12 +43,18 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _read_helpers(file: Path) -> list[str]:
+    """Return the comparing functions that a project names in ``[tool.harness.tolerances]``."""
+    table: Any = read_harness_table(file) if file.is_file() else None
+    return list(((table or {}).get("tolerances") or {}).get("helpers") or [])
+
+
 class Judging:
     """The hooks of a session whose comparisons are judged."""
 
     def __init__(self, folder: Path, root: Path, decide: Decide) -> None:
         self._folder = folder
-        self._interception = Interception(root, decide)
+        self._interception = Interception(root, decide, _read_helpers(root / PYPROJECT))
         self._interception.start()
         self._is_seeded = decide is not judge
         self._outcomes: Counter[str] = Counter()

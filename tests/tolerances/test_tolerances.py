@@ -187,6 +187,24 @@ def test_comparisons_of_other_code_have_no_tolerance_of_the_test(tmp_path: Path,
     ]
 
 
+def test_a_helper_of_the_suite_is_judged_if_the_project_names_it(tmp_path: Path, judge: Judge) -> None:
+    """It compares without a function that is known, and tests import it by name."""
+    (tmp_path / "pyproject.toml").write_text('[tool.harness.tolerances]\nhelpers = ["common:same"]\n', encoding="utf-8")
+    (tmp_path / "common.py").write_text(
+        "def same(actual, expected, prec=1e-7):\n    assert abs(actual - expected) <= prec\n", encoding="utf-8"
+    )
+    (tmp_path / "test_mine.py").write_text(
+        "from common import same\ndef test_loose():\n    same(1.0, 1.0, 0.05)\ndef test_sound():\n    same(1.0, 1.0)\n",
+        encoding="utf-8",
+    )
+    done = judge(tmp_path)
+    assert done.stdout.splitlines() == [
+        "LOOSE       test_mine.py:3: accepts a result that is 1 % too large; results agree to 0 of their size "
+        "(common.same, prec = 0.05)",
+        "tolerances: 0 vacuous, 1 loose, 0 tight, 1 sound, 0 not judged, in 2 tests",
+    ]
+
+
 def test_the_suite_of_an_installed_package_is_judged(tmp_path: Path, judge: Judge) -> None:
     """With `--pyargs`, the files are outside of the folder in which pytest runs."""
     package = tmp_path / "site-packages" / "mine"
