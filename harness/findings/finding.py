@@ -75,6 +75,14 @@ class Finding:
         return list(dict.fromkeys(verdict.where for verdict in self._counting_verdicts))
 
     @property
+    def dtypes_by_device(self) -> dict[str, list[str]]:
+        """The same dtypes by device."""
+        by_device: dict[str, dict[str, None]] = {}
+        for verdict in self._counting_verdicts:
+            by_device.setdefault(verdict.device, {})[verdict.dtype] = None
+        return {device: list(dtypes) for device, dtypes in by_device.items()}
+
+    @property
     def _counting_verdicts(self) -> list[Verdict]:
         milder = {Status.LOST} - {self.status}
         return [verdict for verdict in self.verdicts if verdict.status not in milder]

@@ -8,6 +8,7 @@ or a common explanation. A law that several causes break belongs to several find
 import math
 import re
 from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,11 +36,27 @@ def findings(verdicts: Iterable[Verdict], statuses: Sequence[Status] = WRONG) ->
     statuses
         Statuses that count as wrong. By default, declared failures that occurred do not.
     """
-    by_case: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in verdicts:
-        if verdict.status in statuses:
-            by_case.setdefault((verdict.case, verdict.device), []).append(verdict)
-    return sorted([finding for group in by_case.values() for finding in _find_in_case(group)], key=_get_rank)
+    by_case = group_by((verdict for verdict in verdicts if verdict.status in statuses), lambda verdict: verdict.case)
+    return sorted((finding for group in by_case.values() for finding in _find_on_devices(group)), key=_get_rank)
+
+
+def _find_on_devices(verdicts: Sequence[Verdict]) -> list[Finding]:
+    """Return the findings of a case; a failure that an earlier device has, too, belongs to the finding there."""
+    found: list[Finding] = []
+    for group in group_by(verdicts, lambda verdict: verdict.device).values():
+        known = {_get_failure(verdict): place for place, finding in enumerate(found) for verdict in finding.verdicts}
+        new = []
+        for verdict in group:
+            if (place := known.get(_get_failure(verdict))) is None:
+                new.append(verdict)
+            else:
+                found[place] = replace(found[place], verdicts=(*found[place].verdicts, verdict))
+        found += _find_in_case(new)
+    return found
+
+
+def _get_failure(verdict: Verdict) -> tuple[str, str, Status]:
+    return verdict.law, verdict.dtype, verdict.status
 
 
 def _get_rank(finding: Finding) -> tuple[int, bool, bool, bool]:

@@ -177,7 +177,7 @@ def list_details(finding: Finding, checked: Sequence[Verdict] = (), *, options_o
         has_cause = finding.event is not None or finding.named is not None
         if not (has_cause or finding.is_of_roundings or finding.is_of_narrowness):
             rows += [] if violation.seen else [("law", finding.first.statement)]
-            rows.append(("look at", violation.cause))
+            rows.append(("look at", _OF_DEVICE if _holds_on_cpu(finding, checked) else violation.cause))
     elif finding.named is not None and finding.first.reason:
         rows.append(("error", finding.first.reason))
     if finding.named is not None:
@@ -187,6 +187,15 @@ def list_details(finding: Finding, checked: Sequence[Verdict] = (), *, options_o
     if violation is not None:
         rows.append(("rerun", shorten_replay(violation.replay) if options_only else violation.replay))
     return rows
+
+
+_OF_DEVICE = "the law holds on the CPU: look for code for this device, for autocast, and for products in TF32"
+
+
+def _holds_on_cpu(finding: Finding, checked: Sequence[Verdict]) -> bool:
+    """Whether the law holds on the CPU in the dtype in which it fails elsewhere."""
+    there = finding.first.model_copy(update={"device": "cpu"})
+    return any(verdict.key == there.key and verdict.status is Status.HOLDS for verdict in checked)
 
 
 def _explain_declaration(mistake: Mistake) -> Details:
@@ -342,7 +351,15 @@ def _list_dtypes(finding: Finding, checked: Sequence[Verdict]) -> str:
     if finding.first.dtype == ANY:
         return ""
     dtypes = dict.fromkeys(verdict.where for verdict in _select_checked(finding, checked))
-    return "all dtypes" if len(finding.dtypes) == len(dtypes) > 1 else ", ".join(finding.dtypes)
+    if len(finding.dtypes) == len(dtypes) > 1:
+        return "all dtypes"
+    by_device = finding.dtypes_by_device
+    if list(by_device) == ["cpu"]:
+        return ", ".join(finding.dtypes)
+    devices: dict[tuple[str, ...], list[str]] = {}
+    for device, names in by_device.items():
+        devices.setdefault(tuple(names), []).append(device)
+    return "; ".join(f"{', '.join(names)} on {' and '.join(same)}" for names, same in devices.items())
 
 
 def shorten_replay(replay: str) -> str:

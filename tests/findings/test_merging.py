@@ -59,6 +59,26 @@ def test_a_failure_on_ordinary_numbers_is_not_attributed_to_infinities() -> None
     assert one.laws == ["gradient", "at_infinity"]
 
 
+def test_a_failure_on_two_devices_is_one_finding() -> None:
+    """Events are recorded on the CPU alone; a failure of the other device alone is another finding."""
+    verdicts = [
+        broken(law, dtype=dtype, event=OVERFLOW if device == "cpu" else None, device=device)
+        for device in ("cpu", "sim")
+        for dtype in ("float32", "float64")
+        for law in ("value", "sums_to_one")
+    ]
+    there = broken("shift", at=1.0, device="sim", cause="another")
+    both, alone = findings([*verdicts, there])
+    assert (both.event, alone.laws, alone.dtypes) == (OVERFLOW, ["shift"], ["float32 on sim"])
+    assert finding_in_short(both, verdicts).endswith("(and 1 more law in all dtypes)")
+    narrow = there.model_copy(update={"dtype": "float16"})
+    assert finding_in_short(both, [*verdicts, narrow]).endswith("(and 1 more law in float32, float64 on cpu and sim)")
+    assert finding_in_short(alone, [*verdicts, narrow]).endswith("(in float32 on sim)")
+    here = there.model_copy(update={"device": "cpu", "status": Status.HOLDS})
+    assert dict(list_details(alone, [here]))["look at"].startswith("the law holds on the CPU")
+    assert dict(list_details(alone, [narrow]))["look at"] == "another"
+
+
 @pytest.mark.parametrize(("columns", "number"), [(5, 1), (200, 2)])
 def test_what_breaks_on_short_rows_is_not_a_defect_of_long_ones(columns: int, number: int) -> None:
     """A smallest example with five columns shows what the law of the value shows; one with 200 does not."""
