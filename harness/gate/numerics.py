@@ -89,7 +89,8 @@ def _count_comparisons(both: Sequence[Reference]) -> Iterator[GateFinding]:
         sentence = f"{snapshot.case} is not repeatable (see {where}): its verdicts are compared, its numbers are not."
         yield _report(snapshot.case, where, Outcome.UNCHANGED, sentence)
     laws = sum(len(snapshot.figures()) for snapshot in snapshots)
-    sentence = f"{count(laws, 'verdict')} of {count(len(both), 'case')} compared with the baseline."
+    cases = len({snapshot.case for snapshot in snapshots})
+    sentence = f"{count(laws, 'verdict')} of {count(cases, 'case')} compared with the baseline."
     yield _report("", "", Outcome.UNCHANGED, sentence)
     if counts := sum(len(case.snapshot.counts) for case in both if case.figures):
         sentence = f"{count(counts, 'count')} compared with the baseline."
@@ -129,7 +130,7 @@ def _compare_laws(
     was, now = old.figures(), current.figures()
     lost: dict[str, list[str]] = {}
     for law, dtype in was.keys() - now.keys():
-        lost.setdefault(law, []).append(dtype)
+        lost.setdefault(law, []).append(current.where(dtype))
     for law, dtypes in sorted(lost.items()):
         where = ", ".join(sorted(dtypes))
         yield _report(
@@ -139,11 +140,13 @@ def _compare_laws(
             f"{current.case} is no longer checked for {law} [{where}].",
         )
     if added := sorted(now.keys() - was.keys()):
-        listed = f"{added[0][0]} [{added[0][1]}]" + (f" and {len(added) - 1} more" if len(added) > 1 else "")
+        listed = f"{added[0][0]} [{current.where(added[0][1])}]" + (
+            f" and {len(added) - 1} more" if len(added) > 1 else ""
+        )
         sentence = f"{current.case} has checks that the baseline does not contain: {listed}; {UPDATE}."
         yield _report(current.case, listed, Outcome.NEW, sentence)
     for key in sorted(was.keys() & now.keys()):
-        subject = f"{key[0]} [{key[1]}]"
+        subject = f"{key[0]} [{current.where(key[1])}]"
         difference = _compare_status(was[key], now[key], figures=figures)
         if difference is None and key[1] not in current.by_chance:
             difference = _compare_size(was[key], now[key], same_draws=same_draws)
@@ -213,7 +216,7 @@ def _compare_points(old: Snapshot, current: Snapshot, *, figures: bool, surveyed
         return
     for key in sorted(was):
         law, ray, dtype = key
-        subject = f"{law} along {ray} [{dtype}]"
+        subject = f"{law} along {ray} [{current.where(dtype)}]"
         if dtype in current.by_chance:
             continue
         if key not in now:

@@ -149,7 +149,7 @@ def attribute_to_releases(
 ) -> Iterator[GateFinding]:
     """Yield the findings; a regression that only another release of torch caused says so, and is none."""
     old_names = {new: old for old, new in policy.renamed.items()}
-    by_subject = {(verdict.case, f"{verdict.law} [{verdict.dtype}]", verdict.status): verdict for verdict in verdicts}
+    by_subject = {(verdict.case, f"{verdict.law} [{verdict.where}]", verdict.status): verdict for verdict in verdicts}
     for finding in findings:
         candidates = (by_subject.get((finding.case, finding.subject, status)) for status in _HELD)
         verdict = next((candidate for candidate in candidates if candidate is not None), None)

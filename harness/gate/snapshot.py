@@ -55,6 +55,10 @@ class Snapshot(Record):
             if figures is not None
         }
 
+    def where(self, dtype: str) -> str:
+        """A dtype, and the device where that is not the CPU."""
+        return dtype if self.device == "cpu" else f"{dtype} on {self.device}"
+
     @property
     def by_chance(self) -> frozenset[str]:
         """The dtypes in which calls on the same inputs do not agree."""
