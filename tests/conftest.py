@@ -104,7 +104,7 @@ def python(importable: None, widely: None, hashes: None) -> Iterator[str]:
         yield path
 
 
-FRESH = ("isolation/", "calling/", "bench/test_process.py", "sameness/test_variants.py")
+FRESH = ("isolation/", "calling/", "bench/test_process.py", "sameness/test_reported.py", "sameness/test_variants.py")
 """Tests that start fresh interpreters, because forks have more modules and files."""
 
 

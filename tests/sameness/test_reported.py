@@ -1,0 +1,41 @@
+"""``harness same`` finds defects of other projects that are reproduced in small, and says what differs."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.sameness.change import read_change
+from harness.sameness.comparison import compare_targets
+
+FILE = Path(__file__).with_name("reported.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "under", "shapes", "decided"),
+    [
+        (
+            "mean_over_tokens",
+            "accumulation=4",
+            [],
+            "different: the result in step 1: the one under accumulation=4 is 0.97",
+        ),
+        (
+            "loss_without_its_gradient",
+            "accumulation=4",
+            [],
+            "different: the gradient of weight [4] in step 1: the one under accumulation=4 is 0.25 times the plain one",
+        ),
+        ("dead_model", None, [], "nothing trained: no weight of either side changes in 3 steps"),
+        ("row_of_a_product", "batch", [[32, 64], [48, 64]], "rounding: "),
+        ("narrow_intermediate", "compile", [[32, 64]], "rounding: "),
+    ],
+)
+def test_a_reported_defect_gets_its_sentence(
+    name: str, under: str | None, shapes: list[list[int]], decided: str
+) -> None:
+    """Other bits of a row, and of compiled code, are rounding only; the other three are defects."""
+    target = f"{FILE}:{name}"
+    change = None if under is None else read_change(under)
+    judgment = compare_targets(target, target if change is None else None, None, shapes, change, lambda _: None)
+    assert f"{judgment.answer}: {judgment.sentence}".startswith(decided)
+    assert judgment.answer != "rounding" or not judgment.sentence.startswith("0 of")
