@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.calling.source import Definition, definition, subject_of
 from harness.case import Case
-from harness.diagnosis.marks import Mark, returns
+from harness.diagnosis.marks import Mark
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,53 @@ def blame_expression(case: Case, marks: Iterable[Mark], number: float | None) ->
     source = find_source(case)
     if source is None:
         return None
-    nodes = [node for node in ast.walk(source.node) if hasattr(node, "lineno") and node is not source.node]
-    for mark in (*marks, returns):
-        candidates = [node for node in nodes if mark(node, number)]
-        if candidates:
-            return _make_blame(source, _find_innermost(candidates), points=mark is not returns)
-    return None
+    called = _find_called(source.node)
+    definition = _NamedNumbers(source).visit(source.node)
+    nodes = [node for node in ast.walk(definition) if hasattr(node, "lineno") and node is not definition]
+    for mark in marks:
+        if candidates := [node for node in nodes if mark(node, number)]:
+            return _make_blame(source, _find_innermost(candidates), points=True)
+    returned = [node for node in ast.walk(called) if isinstance(node, ast.Return)]
+    return _make_blame(source, _find_innermost(returned), points=False) if returned else None
+
+
+def _find_called(definition: Definition) -> ast.AST:
+    """Return the method of a class that a call of its objects runs, or the function itself."""
+    methods = {node.name: node for node in definition.body if isinstance(node, Definition)}
+    is_class = isinstance(definition, ast.ClassDef)
+    return next((methods[name] for name in ("forward", "__call__") if is_class and name in methods), definition)
+
+
+class _NamedNumbers(ast.NodeTransformer):
+    """Replaces names by their numbers: constants of the module, and default values of arguments, also as attributes."""
+
+    def __init__(self, source: Source) -> None:
+        values: dict[str, Any] = {}
+        for statement in ast.parse(source.text).body:
+            if isinstance(statement, ast.Assign):
+                values |= {target.id: statement.value for target in statement.targets if isinstance(target, ast.Name)}
+        for node in ast.walk(source.node):
+            if isinstance(node, ast.arguments):
+                names = [argument.arg for argument in (*node.posonlyargs, *node.args)]
+                values |= dict(zip(reversed(names), reversed(node.defaults), strict=False))
+                values |= dict(zip((argument.arg for argument in node.kwonlyargs), node.kw_defaults, strict=True))
+        self._numbers = {
+            name: value.value
+            for name, value in values.items()
+            if isinstance(value, ast.Constant) and isinstance(value.value, float)
+        }
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Replace a name."""
+        return self._replace(node, node.id)
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Replace an attribute."""
+        return self._replace(self.generic_visit(node), node.attr)
+
+    def _replace(self, node: Any, name: str) -> ast.AST:
+        is_number = name in self._numbers and isinstance(node.ctx, ast.Load)
+        return ast.copy_location(ast.Constant(self._numbers[name]), node) if is_number else node
 
 
 def _find_innermost(nodes: list[Any]) -> Any:

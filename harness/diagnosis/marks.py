@@ -92,11 +92,6 @@ def keyword(*names: str) -> Mark:
     return lambda node, _: isinstance(node, ast.Call) and any(word.arg in names for word in node.keywords)
 
 
-def returns(node: Any, _: float | None) -> bool:
-    """Mark the returned expression."""
-    return isinstance(node, ast.Return)
-
-
 def no_keepdim(node: Any, _: float | None) -> bool:
     """Mark a reduction along an axis without `keepdim`."""
     words = {word.arg for word in node.keywords} if isinstance(node, ast.Call) else set()

@@ -23,6 +23,22 @@ class Norm(torch.nn.Module):
         return (x - mean) / torch.sqrt(x.var(-1, keepdim=True) + 1e-6)
 
 
+class Stable(torch.nn.Module):
+    def __init__(self, eps=1e-8):
+        super().__init__()
+        self.eps = eps
+
+    def scale(self, x):
+        return torch.ones(x.shape)
+
+    def forward(self, x):
+        return torch.log(x + self.eps) * self.scale(x)
+
+
+def logarithm(x, floor=1e-7):
+    return torch.log(x.clamp(min=floor)) + torch.log(x + EPS)
+
+
 def softmax(x):
     """Größe: é takes two bytes."""
     é = torch.exp(x); return é / é.sum(dim=0, keepdim=True)
@@ -44,14 +60,18 @@ def blame(folder: Path, name: str, mark: Mark, value: float | None = None) -> tu
 @pytest.mark.parametrize(("name", "mark", "value", "expected"), [
     ("Norm", calls("var"), None, (13, "x.var(-1, keepdim=True)")),
     ("Norm", number, 1e-6, (13, "x.var(-1, keepdim=True) + 1e-6")),
-    ("softmax", other_axis, None, (18, "é.sum(dim=0, keepdim=True)")),
-    ("total", no_axis, None, (22, "torch.sum(torch.exp(x))")),
-    ("total", calls("var"), None, (22, "")),
+    ("softmax", other_axis, None, (34, "é.sum(dim=0, keepdim=True)")),
+    ("total", no_axis, None, (38, "torch.sum(torch.exp(x))")),
+    ("total", calls("var"), None, (38, "")),
+    ("Stable", number, 1e-8, (25, "x + self.eps")),
+    ("Stable", calls("var"), None, (25, "")),
+    ("logarithm", number, 1e-7, (29, "x.clamp(min=floor)")),
+    ("logarithm", number, 1e-5, (29, "x + EPS")),
 ])  # fmt: skip
 def test_the_expression_is_found(
     tmp_path: Path, name: str, mark: Mark, value: float | None, expected: tuple[int, str]
 ) -> None:
-    """The code is in a class, after multi-byte letters; without a match, the line of the return is named."""
+    """A number may have a name. Without a match, the line is the return, in a class that of the called method."""
     assert blame(tmp_path, name, mark, value) == expected
 
 
