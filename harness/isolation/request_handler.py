@@ -161,10 +161,7 @@ class Server:
         hearing = collect_warnings(warnings) if request["modes"]["hear"] else contextlib.nullcontext()
         with hearing, enter_modes(request["modes"]), self._change_case(request):
             for part in request["parts"]:
-                try:
-                    answers.append(handler({**request, **part}))
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
-                    answers.append(_describe_error(self._cases[request["case"]], error))
+                answers.append(handler({**request, **part}))
                 if "value" not in answers[-1]:
                     break
         return {"each": answers, "heard": warnings}
@@ -191,10 +188,14 @@ class Server:
         copies = [modes.clone(modes.detach(x)) if isinstance(x, Tensor) else None for x in arguments if request["look"]]
         shapes = [tuple(x.shape) for x in arguments if isinstance(x, Tensor)]
         seen = Observation() if request["modes"]["see"] else None
-        value = output = self._carry_out(request, partial(_run, case, request), seen)
-        if case.call is not None:
-            with watch.limit_time():
-                value = convert_to_tensors(output)
+        try:
+            output = self._carry_out(request, partial(_run, case, request), seen)
+            value = output
+            if case.call is not None:
+                with watch.limit_time():
+                    value = convert_to_tensors(output)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the answer
+            return _describe_error(case, error)
         reply: dict[str, Any] = {"value": value}
         if value is not output:
             reply["arrays"] = True
@@ -232,6 +233,7 @@ class Server:
             return self._watch(request).call(record)
 
     def _backward(self, request: dict[str, Any]) -> dict[str, Any]:
+        case = self._cases[request["case"]]
         inputs, outputs = self._kept[request["handle"]]
         wanted = [x for x in inputs if x.requires_grad]
         pairs = [(x, g) for x, g in zip(outputs, request["cotangents"], strict=True) if x.requires_grad]
@@ -241,7 +243,10 @@ class Server:
         def action() -> Any:
             return modes.grad([x for x, _ in pairs], wanted, [g for _, g in pairs], keep=True, create=create)
 
-        gradients = self._carry_out(request, action)
+        try:
+            gradients = self._carry_out(request, action)
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _describe_error(case, error)
         reply: dict[str, Any] = {"value": list(gradients)}
         if create and any(x is not None and x.requires_grad for x in gradients):
             leaves = [x for x in (*wanted, *(g for _, g in pairs)) if x.requires_grad and x.is_leaf]
@@ -252,6 +257,7 @@ class Server:
 
     def _twice(self, request: dict[str, Any]) -> dict[str, Any]:
         """Differentiate a gradient through its whole graph, because an operation off the path may refuse."""
+        case = self._cases[request["case"]]
         leaves, once = self._kept[request["handle"]]
         for leaf in leaves:
             leaf.grad = None
@@ -264,7 +270,10 @@ class Server:
         def action() -> Any:
             modes.backward([x for x, _ in pairs], [g for _, g in pairs])
 
-        self._carry_out(request, action)
+        try:
+            self._carry_out(request, action)
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _describe_error(case, error)
         return {"value": [leaf.grad for leaf in leaves]}
 
     def _again(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -289,18 +298,19 @@ class Server:
 
         try:
             self._carry_out({**request, "watch": (None, False)}, action)
-        except BaseException:
+        except BaseException as error:  # noqa: BLE001 - as above
             # That there is no gradient at all is for the laws of the gradient to say.
-            if request["back"] and not rows:
-                return {"value": None}
-            raise
+            return {"value": None} if request["back"] and not rows else _describe_error(case, error)
         if rows and all(type(x) is Tensor and x.shape == rows[0].shape for x in rows):
             return {"value": modes.stack([modes.detach(x) for x in rows])}
         return {"value": rows[:1]}
 
     def _detaches(self, request: dict[str, Any]) -> dict[str, Any]:
         case = self._cases[request["case"]]
-        return {"value": self._carry_out(request, lambda: detaches(case, request["inputs"]))}
+        try:
+            return {"value": self._carry_out(request, lambda: detaches(case, request["inputs"]))}
+        except BaseException as error:  # noqa: BLE001 - as above
+            return _describe_error(case, error)
 
     def _tape(self, request: dict[str, Any]) -> dict[str, Any]:
         recorder = self._recorders.pop(request["tape"], None)
