@@ -219,6 +219,8 @@ class _Reaction(MetaPathFinder):
             execute = spec.loader.exec_module
 
             def exec_module(module: ModuleType) -> None:
+                # pytest has one loader for all modules that it rewrites.
+                spec.loader.exec_module = execute  # type: ignore[union-attr, method-assign]
                 execute(module)
                 self._act()
 
