@@ -1,4 +1,4 @@
-"""Defects of other projects in small, each with the line of the mistake."""
+"""Defects of other projects, and a dead model, in small, each with the line of the mistake."""
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ WEIGHT = torch.full((8, 4), -9.0, requires_grad=True)
 
 
 def mean_over_tokens(accumulation=1):
-    """Huggingface/transformers 34191: each loss is a mean over the tokens of its part, and parts have unequal many."""
+    """Huggingface/transformers 34191: each loss is a mean over the tokens of its part, whose number differs."""
     OPTIMIZER.zero_grad()
     total = torch.zeros(())
     for x, y in zip(TOKENS.chunk(accumulation), LABELS.chunk(accumulation), strict=True):
@@ -39,12 +39,12 @@ def loss_without_its_gradient(accumulation=1):
 
 
 def row_of_a_product(x, w):
-    """Pytorch/pytorch 136338: a row alone has other bits than in its batch."""
+    """Pytorch/pytorch 45422: a row alone has other bits than in its batch."""
     return x @ w.T
 
 
 def dead_model():
-    """NVIDIA-NeMo/Automodel 3701: two runs agree, because neither trains."""
+    """Two runs agree, because neither trains."""
     loss = torch.relu(TOKENS.abs() @ WEIGHT).sum()
     loss.backward()
     with torch.no_grad():

@@ -21,7 +21,7 @@ UNNAMED = {"different_frozen_layer"}
 """Pairs of which another line is named: a frozen layer shows in the forward pass of the second step."""
 
 PAIRS = [(MODULE, name) for name in NAMES if name != "rounding_compiled"]
-PAIRS += [(module, name) for module in (doubles,) for name in list_names(module)]
+PAIRS += [(doubles, name) for name in list_names(doubles)]
 
 
 def judge_pair(name: str, module: ModuleType = MODULE) -> judgment.Judgment:
