@@ -267,7 +267,9 @@ def find_lost_updates(updates: Sequence[Update], ends: Ends) -> Iterator[AuditFi
 def _is_lost(update: Update) -> bool:
     """Whether most of an update is lost; for an average whether it does not move, or stops far from its target."""
     is_still = update.lost > STILL and update.still > STILL * update.wanted
-    return update.stops_at > FAR and (is_still or update.gap > FAR) if update.gap is not None else is_still
+    if update.gap is None:
+        return is_still
+    return update.stops_at > FAR and (is_still or update.gap > FAR)
 
 
 def _make_update_finding(updates: Sequence[Update], ends: Ends) -> AuditFinding:

@@ -77,7 +77,8 @@ def _absolute_bound(p: Tensor, q: Tensor, normalised: str, expected: DoubleDoubl
 
 def _compare(actual: Tensor, expected: DoubleDouble, absolute: Array, format_: Format) -> Measurement:
     """Compare within an absolute error, which is infinite only where a division by the sum loses a probability."""
-    return (compare_within if np.isposinf(absolute).any() else within)(actual, expected, absolute, format_)
+    compare = compare_within if np.isposinf(absolute).any() else within
+    return compare(actual, expected, absolute, format_)
 
 
 def _lost_by_division(p: Array, q: Array, difference: Array, format_: Format) -> Array:

@@ -249,7 +249,8 @@ def _samples(format_: Format) -> st.SearchStrategy[Example]:
         variance = portable.exp2(rng.uniform(-6.0, 6.0, size=(groups, n)) * spread)
         design = np.stack([np.ones((groups, rows)), portable.standard_normal(rng, (groups, rows))], axis=-1)
         # Exponential noise has different mean and median, so that other likelihoods have different fits.
-        response = 0.5 - design[..., 1] + (-portable.log(1.0 - rng.random((groups, rows))) - 1.0)
+        noise = -portable.log(1.0 - rng.random((groups, rows))) - 1.0
+        response = 0.5 - design[..., 1] + noise
         data = {"design": torch.from_numpy(design), "response": torch.from_numpy(response)}
         return {"mean": mean, "target": target, **make_tensors(format_, variance=variance), **data}
 

@@ -201,7 +201,7 @@ class Reader:
         return error.fault
 
     def make_each(self, request: Request, numbers: Iterable[int]) -> Iterator[Any]:
-        """Yield the loader of each epoch, which is the one of the epoch before unless the code makes one for each."""
+        """Yield a loader for each epoch: always the same one, unless the code makes a new one for each."""
         loader = None
         for number in numbers:
             if loader is None or self.makes_each_epoch(loader):

@@ -92,7 +92,7 @@ def prove_cast(
 ) -> Proof:
     """Cast the numbers of some magnitudes, of either sign, and all numbers of the encoding back.
 
-    By default, the cast is the one of torch. The number of codes is a power of two.
+    The default is the cast of torch. The number of codes is a power of two.
     """
     case = Case(cast or (lambda x: x.to(encoding.dtype)), "cast", style="foreign", name=f"torch.{encoding.name}")
     shards = max(1, len(codes) * SHARDS // len(EVERY))

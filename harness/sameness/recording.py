@@ -72,7 +72,7 @@ class Recording:
     is_of_rows: bool = False
     """Whether the other recording computes more rows at once."""
     is_replaced: bool = False
-    """Whether the results come from a second run, such as one of compiled code."""
+    """Whether the results come from a second run, for example of compiled code."""
     measured: Mapping[str, Measured] | None = None
     """The results with their errors, if another process has measured them."""
     trace: Sequence[tuple[str, Sequence[Tensor]]] = ()

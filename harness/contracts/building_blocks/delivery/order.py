@@ -6,8 +6,15 @@ from dataclasses import replace
 from itertools import islice
 
 from harness.calling.adapter import NotApplicable
-from harness.contracts.building_blocks.delivery import finding
 from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law, named, varied
+from harness.contracts.building_blocks.delivery.finding import (
+    created_with,
+    differing_places,
+    found,
+    not_random,
+    satisfied,
+    skip_if,
+)
 from harness.floats import Measurement
 from harness.loading.content import digests
 from harness.loading.delivery import Deliveries
@@ -30,7 +37,7 @@ def marks_of(deliveries: Deliveries, request: Request, *epochs: Epoch) -> list[l
     if deliveries.is_random:
         tagged_ = deliveries.epochs(request, len(epochs), tags=True)
         if not all(epoch.tags for epoch in tagged_):
-            finding.not_random(deliveries)
+            not_random(deliveries)
         return [[tag.index for tag in epoch.tags] for epoch in tagged_]
     return [list(marks) for marks in digests(*(epoch.samples for epoch in epochs))]
 
@@ -61,7 +68,7 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
     named(deliveries, "num_workers")
     if shuffle:
         named(deliveries, "seed")
-    finding.skip_if(deliveries.declares.get("order") == "workers", "its order is declared to depend on its workers")
+    skip_if(deliveries.declares.get("order") == "workers", "its order is declared to depend on its workers")
     by_index = deliveries.info.by_index
     if not (by_index or deliveries.names("seed")):
         raise NotApplicable("its workers may share a stream and it has no parameter `seed`, so no order is promised")
@@ -75,10 +82,10 @@ def order_depends_on_the_seed_alone(deliveries: Deliveries, num_workers: int, sh
 
 def _ordered(first: Sequence[object], second: Sequence[object], num_workers: int, *, complete: bool) -> Measurement:
     same_samples(first, second, complete=complete)
-    if differing := finding.differing_places(first, second):
+    if differing := differing_places(first, second):
         message = f"with {num_workers} workers the order differs from that without workers"
-        return finding.found(f"{message}, starting at sample {differing[0]}", len(differing), actual=len(differing))
-    return finding.satisfied(len(first))
+        return found(f"{message}, starting at sample {differing[0]}", len(differing), actual=len(differing))
+    return satisfied(len(first))
 
 
 def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
@@ -90,7 +97,7 @@ def _of_two_seeds(deliveries: Deliveries) -> Measurement | None:
         marks_of(deliveries, replace(request, seed=seed), epoch)[0] for seed, epoch in ((0, first), (1, second))
     )
     if first_marks == second_marks and len(set(first_marks)) > _FEW:
-        return finding.found("two seeds give the same order, so the seed is not passed on", 1)
+        return found("two seeds give the same order, so the seed is not passed on", 1)
     return None
 
 
@@ -120,14 +127,12 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
         return wrong
     if first_marks == second_marks:
         named_ = "epochs 0 and 1" if deliveries.names("epoch") else "the first and second epochs"
-        return finding.found(f"with shuffling, {named_} have the same order", 1, actual=0, expected=1)
+        return found(f"with shuffling, {named_} have the same order", 1, actual=0, expected=1)
     if not deliveries.is_random and (direct := deliveries.directly) is not None and is_complete:
         straight = digests(direct, first.samples)
         if straight[0] == straight[1]:
-            return finding.found(
-                "with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1
-            )
-    return finding.satisfied(len(first_marks) + len(second_marks))
+            return found("with shuffling, the first epoch has the order of the data set", 1, actual=0, expected=1)
+    return satisfied(len(first_marks) + len(second_marks))
 
 
 def _stays(deliveries: Deliveries, request: Request) -> Measurement | None:
@@ -143,7 +148,7 @@ def _stays(deliveries: Deliveries, request: Request) -> Measurement | None:
     late = [place for place in fixed if place >= request.batch_size]
     if late and len(epochs) == _EPOCHS and len(fixed) < n:
         message = f"with shuffling, sample {epochs[0][late[0]]} has place {late[0]} in each of {_EPOCHS} epochs"
-        return finding.found(message, len(late), actual=len(late))
+        return found(message, len(late), actual=len(late))
     return None
 
 
@@ -162,7 +167,7 @@ def _stay_together(deliveries: Deliveries, request: Request) -> Measurement | No
     message = (
         f"with shuffling, {len(same)} of {len(epochs[0])} batches have the same samples in each of {_EPOCHS} epochs"
     )
-    return finding.found(message, len(same), actual=len(same))
+    return found(message, len(same), actual=len(same))
 
 
 _MANY, _EPOCHS = 1000, 10
@@ -175,8 +180,8 @@ That a sample of eight or more keeps its place in ten epochs has a probability b
 def _unshuffled(deliveries: Deliveries, first_marks: list[object], second_marks: list[object]) -> Measurement:
     has_other_order = first_marks != second_marks and Counter(first_marks) == Counter(second_marks)
     if has_other_order and not deliveries.info.streams:
-        return finding.found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
-    return finding.satisfied(len(first_marks) + len(second_marks))
+        return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
+    return satisfied(len(first_marks) + len(second_marks))
 
 
 @delivery_law(
@@ -193,14 +198,14 @@ def the_same_seed_gives_the_same_epoch(deliveries: Deliveries, num_workers: int,
         raise NotApplicable("without workers, its augmentation draws from the global generators of the calling process")
     first, second = (deliveries.epochs(request, world_seed=seed)[0] for seed in (1, 2))
     first_marks, second_marks = digests(first.samples, second.samples)
-    differing = finding.differing_places(first_marks, second_marks)
+    differing = differing_places(first_marks, second_marks)
     if not differing:
-        return finding.satisfied(len(first_marks) + len(second_marks))
+        return satisfied(len(first_marks) + len(second_marks))
     cause = "the order differs" if Counter(first_marks) == Counter(second_marks) else "the samples differ"
     if deliveries.is_random:
         cause = "the random augmentation differs"
-    message = f"{cause} between two equally seeded loaders{finding.created_with(deliveries, request)}"
-    return finding.found(f"{message}, starting at sample {differing[0]}", len(differing), actual=len(differing))
+    message = f"{cause} between two equally seeded loaders{created_with(deliveries, request)}"
+    return found(f"{message}, starting at sample {differing[0]}", len(differing), actual=len(differing))
 
 
 @delivery_law(
@@ -214,7 +219,7 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
     varied(deliveries, "num_workers", num_workers)
     request = deliveries.request(num_workers=num_workers, shuffle=shuffle)
     epochs = deliveries.run_exercise(set_epochs, request, [0, 1, 0])
-    finding.skip_if(epochs is None, "it has no `set_epoch`")
+    skip_if(epochs is None, "it has no `set_epoch`")
     first, second, third = digests(*(epoch.samples for epoch in epochs))
     if not all(epoch.ended for epoch in epochs):
         shortest = min(map(len, (first, second, third)))
@@ -227,9 +232,9 @@ def set_epoch_is_heard(deliveries: Deliveries, num_workers: int, shuffle: bool) 
             stale, usual = (Counter(first) & Counter(second)).total(), (counts[0] & counts[1]).total()
             if counts[0] != counts[1] and (stale == len(first) or stale >= _FEW // 2 + 10 * usual):
                 message = f"with {num_workers} workers {stale} of {len(first)} samples are the same in epochs 0 and 1"
-                return finding.found(f"{message}, without workers {usual}", stale, actual=stale, expected=usual)
+                return found(f"{message}, without workers {usual}", stale, actual=stale, expected=usual)
     if first == second and len(first) >= _FEW and len(set(first)) >= _FEW:
-        return finding.found("epochs 0 and 1 are equal", 1)
+        return found("epochs 0 and 1 are equal", 1)
     if first != third and Counter(first) != Counter(third) and not deliveries.is_random:
-        return finding.found("epoch 0 differs when it is set again", 1)
-    return finding.satisfied(len(first) * 3)
+        return found("epoch 0 differs when it is set again", 1)
+    return satisfied(len(first) * 3)

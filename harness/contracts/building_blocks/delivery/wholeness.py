@@ -4,8 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 
 from torch import Tensor
 
-from harness.contracts.building_blocks.delivery import finding
 from harness.contracts.building_blocks.delivery.asking import allowed_request, asks, delivery_law
+from harness.contracts.building_blocks.delivery.finding import (
+    created_with,
+    differing_places,
+    found,
+    not_random,
+    satisfied,
+    skip_if,
+    whole,
+)
 from harness.floats import Measurement
 from harness.loading.content import Sample, digest, digests, get_kind, leaf_digest
 from harness.loading.delivery import Deliveries, Reference
@@ -21,14 +29,14 @@ from harness.loading.exercise import collate, count_by_hash, replay
 def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: bool) -> Measurement:  # noqa: FBT001
     """Look for samples whose parts are all known, but from different samples."""
     request = allowed_request(deliveries, num_workers=num_workers, shuffle=shuffle)
-    finding.not_random(deliveries)
-    finding.whole(deliveries.epochs(deliveries.request())[0])
-    one_epoch = finding.whole(deliveries.epochs(request)[0])
+    not_random(deliveries)
+    whole(deliveries.epochs(deliveries.request())[0])
+    one_epoch = whole(deliveries.epochs(request)[0])
     epochs = deliveries.epochs(request, _MANY if one_epoch.seconds * _MANY < _QUICK_S and not num_workers else 2)
     reference = deliveries.directly
     if reference is None or len(reference) < (deliveries.info.samples or 0):
-        reference = finding.whole(deliveries.epochs(deliveries.request())[0]).samples
-    finding.skip_if(not reference or len(reference[0]) < 2, "a sample has only one part")
+        reference = whole(deliveries.epochs(deliveries.request())[0]).samples
+    skip_if(not reference or len(reference[0]) < 2, "a sample has only one part")
     parts = {path: {leaf_digest(sample.get(path)) for sample in reference} for path in reference[0]}
     for number, epoch in enumerate(epochs):
         reference_digests, received = digests(reference, epoch.samples)
@@ -38,9 +46,9 @@ def samples_stay_together(deliveries: Deliveries, num_workers: int, shuffle: boo
         if apart:
             which = f" of the {_ORDINALS[number]} epoch" if number else ""
             message = f"{len(apart)} of {len(received)} samples{which} combine parts of different samples"
-            message += f"{finding.created_with(deliveries, request)}; the first is sample {apart[0]}"
-            return finding.found(message, len(apart), actual=len(apart))
-    return finding.satisfied(sum(len(epoch.samples) for epoch in epochs))
+            message += f"{created_with(deliveries, request)}; the first is sample {apart[0]}"
+            return found(message, len(apart), actual=len(apart))
+    return satisfied(sum(len(epoch.samples) for epoch in epochs))
 
 
 _MANY, _QUICK_S = 4, 0.5
@@ -65,11 +73,11 @@ def _has_known_parts(sample: Sample, parts: Mapping[str, Collection[str]]) -> bo
 def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
     """Compare samples with the reference, with the data set read directly, and with each sample collated alone."""
     request = allowed_request(deliveries, num_workers=num_workers)
-    where = finding.created_with(deliveries, request)
+    where = created_with(deliveries, request)
     if num_workers == 0 and (wrong := _as_given(deliveries)) is not None:
         return wrong
     expected = deliveries.directly
-    finding.not_random(deliveries)
+    not_random(deliveries)
     if expected is None:
         expected = deliveries.epochs(deliveries.request())[0].samples
     (epoch,) = deliveries.epochs(request)
@@ -80,8 +88,8 @@ def samples_are_whole(deliveries: Deliveries, num_workers: int) -> Measurement:
         cause = _difference(expected, epoch.samples[unexpected[0]], unexpected[0])
         whose = "in the data set" if deliveries.directly is not None else "among those that arrive without workers"
         message = f"{len(unexpected)} of {len(received)} samples are not {whose}{where}; sample {unexpected[0]} {cause}"
-        return finding.found(message, len(unexpected), actual=len(unexpected))
-    return finding.satisfied(len(received))
+        return found(message, len(unexpected), actual=len(unexpected))
+    return satisfied(len(received))
 
 
 def _as_given(deliveries: Deliveries) -> Measurement | None:
@@ -99,14 +107,14 @@ def _by_reference(deliveries: Deliveries, reference: Reference) -> Measurement |
         delivered = deliveries.epochs(deliveries.request())[0].samples
     expected = reference(len(delivered))
     reference_digests, received = digests(expected, delivered)
-    wrong = finding.differing_places(reference_digests, received)
+    wrong = differing_places(reference_digests, received)
     if not wrong:
         return None
     elsewhere = [index for index in wrong if received[index] in reference_digests]
     cause = f"sample {wrong[0]} differs from the reference at index {wrong[0]}"
     if elsewhere:
         cause = f"sample {elsewhere[0]} equals the reference at index {reference_digests.index(received[elsewhere[0]])}"
-    return finding.found(f"{cause}; {len(wrong)} of {len(received)} samples are wrong", len(wrong), actual=len(wrong))
+    return found(f"{cause}; {len(wrong)} of {len(received)} samples are wrong", len(wrong), actual=len(wrong))
 
 
 def _changed(deliveries: Deliveries) -> Measurement | None:
@@ -120,9 +128,9 @@ def _changed(deliveries: Deliveries) -> Measurement | None:
     for again, before, new in zip(places, zip(first, second, strict=True), third, strict=True):
         if before[0] != before[1] and before[0] == new:
             message = f"sample {again} differs when it is read again with the same random numbers"
-            return finding.found(f"{message}: the data set changes its stored data", 1)
+            return found(f"{message}: the data set changes its stored data", 1)
         if not deliveries.is_random and digest(direct[again]) != new:
-            return finding.found(f"sample {again} differs when the samples are read in another order", 1)
+            return found(f"sample {again} differs when the samples are read in another order", 1)
     return None
 
 
@@ -135,7 +143,7 @@ def _by_hash(deliveries: Deliveries) -> Measurement | None:
     number = 0 if deliveries.is_random else min(len(deliveries.directly or ()), _MOST)
     differing = number and deliveries.run_exercise(count_by_hash, deliveries.request(), number, limit_s=_IMPORTS_S)
     message = f"{differing} of {number} samples differ from process to process, because the order of a set does"
-    return finding.found(message, differing) if differing else None
+    return found(message, differing) if differing else None
 
 
 _MOST, _IMPORTS_S = 400, 60.0
@@ -153,11 +161,11 @@ def _truncated(deliveries: Deliveries) -> Measurement | None:
             dtype = str(result.dtype).removeprefix("torch.")
             if not source.is_floating_point() and bool((source.double() != result.double()).any()):
                 cause = f"part {path} of sample {i} is {source.flatten()[0].item()}"
-                return finding.found(f"{cause}, but arrives as {dtype} {result.flatten()[0].item():g}", 1)
+                return found(f"{cause}, but arrives as {dtype} {result.flatten()[0].item():g}", 1)
             lost = source.is_floating_point() and not result.is_floating_point() and not result.is_complex()
             if lost and bool((source.trunc() == result).all()) and bool((source != result).any()):
                 cause = f"part {path} of sample {i} is {source.flatten()[0].item():g}"
-                return finding.found(f"{cause}, but arrives as {dtype} {result.flatten()[0].item()}", 1)
+                return found(f"{cause}, but arrives as {dtype} {result.flatten()[0].item()}", 1)
     return None
 
 
