@@ -195,12 +195,11 @@ def divide(x: DoubleDouble, y: DoubleDouble) -> DoubleDouble:
 
 
 def root(x: DoubleDouble) -> DoubleDouble:
-    """Square root by one Newton step; relative error of about ``2^-104``."""
+    """Square root by one Newton step; relative error of about ``2^-105``."""
     start = np.sqrt(x.hi)
-    rest = x - two_product(start, start)
     usable = (start > 0.0) & np.isfinite(start)
-    step = np.where(usable, rest.hi / np.where(usable, 2.0 * start, 1.0), 0.0)
-    return two_sum(start, step)
+    step = (x - two_product(start, start)) / np.where(usable, 2.0 * start, 1.0)
+    return select(usable, lift(start) + step, start)
 
 
 def select(condition: Any, x: Any, y: Any) -> DoubleDouble:

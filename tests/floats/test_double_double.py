@@ -35,11 +35,12 @@ def relative_error(actual: DoubleDouble, exact: Callable[..., arb], *inputs: Dou
         (dd.log1p, lambda x: (1 + x).log(), pairs(10.0 ** RNG.uniform(-30, 300, 1000)), 95),
         (dd.log1p, lambda x: (1 + x).log(), pairs(-(10.0 ** RNG.uniform(-30, -0.01, 500))), 95),
         (dd.log, lambda x: x.log(), pairs(10.0 ** RNG.uniform(-300, 300, 1000)), 95),
+        (dd.root, lambda x: x.sqrt(), pairs(10.0 ** RNG.uniform(-270, 300, 1000)), 104),
         (dd.DOUBLE.exp, lambda x: x.exp(), pairs(WIDE), 98),
         (dd.COMPENSATED.exp, lambda x: x.exp(), pairs(WIDE), 51),
         (dd.COMPENSATED.log1p, lambda x: (1 + x).log(), pairs(10.0 ** RNG.uniform(-30, 300, 500)), 51),
     ],
-    ids=["exp", "log1p", "log1p of negative", "log", "double exp", "compensated exp", "compensated log1p"],
+    ids=["exp", "log1p", "log1p of negative", "log", "root", "double exp", "compensated exp", "compensated log1p"],
 )
 def test_elementary_functions_keep_their_stated_accuracy(
     function: Callable[[DoubleDouble], DoubleDouble], exact: Callable[..., arb], inputs: DoubleDouble, bits: int
