@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from harness.auditor.run import audit_run
     from harness.display.listing import explain
     from harness.plugin import parametrize_laws
+    from harness.sameness.comparison import same
     from harness.surveyor.explore import survey
     from harness.tolerances.assertion import assert_within_bound
     from harness.tuner.notebook import tune
@@ -32,6 +33,7 @@ __all__ = [
     "check",
     "explain",
     "parametrize_laws",
+    "same",
     "survey",
     "tune",
 ]
@@ -51,6 +53,7 @@ _HOMES = {
     "explain": "harness.display.listing",
     "load_ipython_extension": "harness.api",
     "parametrize_laws": "harness.plugin",
+    "same": "harness.sameness.comparison",
     "survey": "harness.surveyor.explore",
     "tune": "harness.tuner.notebook",
 }

@@ -23,7 +23,7 @@ def format_check(kind: str, results: Results) -> list[str]:
     annotations = [*annotate_findings(verdicts, target, fixes), *annotate_properties(properties, target)]
     fails = any(verdict.status.fails for verdict in verdicts)
     log = Log(make_check_rules(verdicts, annotations), [verdict_line(verdicts, early)], early, fails=fails)
-    return _format_annotations(kind, annotations, log)
+    return format_annotations(kind, annotations, log)
 
 
 def format_audits(kind: str, audits: Sequence[Audit], early: str = "", fixes: Sequence[Fix] = ()) -> list[str]:
@@ -31,10 +31,11 @@ def format_audits(kind: str, audits: Sequence[Audit], early: str = "", fixes: Se
     annotations = annotate_audits(audits, fixes)
     verdicts = [audit_line(audit, early) for audit in audits]
     log = Log(make_audit_rules(annotations), verdicts, early, fails=any(audit.fails for audit in audits))
-    return _format_annotations(kind, annotations, log)
+    return format_annotations(kind, annotations, log)
 
 
-def _format_annotations(kind: str, annotations: Sequence[Annotation], log: Log) -> list[str]:
+def format_annotations(kind: str, annotations: Sequence[Annotation], log: Log) -> list[str]:
+    """Return annotations as `concise`, `github` or `sarif`; the first two end with the verdicts of the log."""
     if kind == "sarif":
         return [log.text(annotations)]
     write = {"concise": format_concise, "github": format_github}[kind]

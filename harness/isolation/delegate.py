@@ -95,14 +95,7 @@ def run_in_child(
         If user code cannot be imported, or the process gives no valid result.
     """
     with Delegate(function, limits=limits or Limits(), pythonpath=pythonpath) as delegate:
-        try:
-            return delegate.ask(None, arguments, result, event=event, on_event=on_event)
-        except DelegateError as error:
-            if delegate.has_imported:
-                raise UsageError(f"cannot run `{target}`: the code {error}", remedy="correct the code") from None
-            raise UsageError(
-                f"cannot import `{target.partition(':')[0]}`: the import {error}", remedy=MAIN_GUARD
-            ) from None
+        return delegate.ask_about(target, arguments, result, event=event, on_event=on_event)
 
 
 class DelegateError(Exception):
@@ -213,6 +206,17 @@ class Delegate:
     def printed(self) -> str:
         """The end of its output, such as a call stack."""
         return read_end(self._printed)
+
+    def ask_about(self, target: str, arguments: Mapping[str, Any], result: type[T], **how: Any) -> T:
+        """Return a result of the function; a usage error about a target says why there is none."""
+        try:
+            return self.ask(None, arguments, result, **how)
+        except DelegateError as error:
+            if self.has_imported:
+                raise UsageError(f"cannot run `{target}`: the code {error}", remedy="correct the code") from None
+            raise UsageError(
+                f"cannot import `{target.partition(':')[0]}`: the import {error}", remedy=MAIN_GUARD
+            ) from None
 
     def ask(self, method: str | None, arguments: Mapping[str, Any], result: type[T], **how: Any) -> T:
         """Send a request, and return the result; see :meth:`send` and :meth:`receive`."""

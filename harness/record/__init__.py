@@ -20,6 +20,7 @@ A run is one folder of plain files:
 ``images.jsonl``       :class:`Image`: the samples in the report's grid
 ``audits.jsonl``       :class:`Audit`: the lines of a training step that fail, and the headroom of others
 ``fixes.jsonl``        :class:`Fix`: a verified change of code that repairs a finding
+``judgments.jsonl``    :class:`Judgment`: whether two computations differ by more than rounding
 ``findings.jsonl``     :class:`GateFinding`: the comparisons of the gate and their outcomes
 ``comparisons.jsonl``  :class:`Comparison`: a case's time over the base's, with its interval
 ``slices.jsonl``       :class:`Slices`: the measurements of one case by one process of a pair
@@ -50,6 +51,7 @@ from harness.record.head import Ended, Origin, Parts, Run, Subject, Work, early,
 from harness.record.learned import LEVELS, ClassWeights, Confusion, FitData
 from harness.record.proof import Departure, LawOutcome, Proof, Witness
 from harness.record.property import Property
+from harness.record.sameness import Accuracy, Judgment, Sameness
 from harness.record.schema import (
     ANY,
     SCHEMA,
@@ -84,6 +86,7 @@ __all__ = [
     "SEED",
     "WHAT_IF",
     "Accumulator",
+    "Accuracy",
     "Audit",
     "AuditFinding",
     "AuditKind",
@@ -110,6 +113,7 @@ __all__ = [
     "Headroom",
     "Image",
     "Input",
+    "Judgment",
     "LawOutcome",
     "LearnedParameter",
     "Method",
@@ -125,6 +129,7 @@ __all__ = [
     "RecordedCall",
     "Run",
     "RunFolder",
+    "Sameness",
     "Slices",
     "Stage",
     "Status",

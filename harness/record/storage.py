@@ -35,6 +35,7 @@ from harness.record.head import Run
 from harness.record.learned import ClassWeights, Confusion, FitData
 from harness.record.proof import Proof
 from harness.record.property import Property
+from harness.record.sameness import Judgment
 from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Record, Verdict
 from harness.record.survey import Accumulator, Breaking, Profile, RayTrace, Worst
 
@@ -353,6 +354,7 @@ FILES: Mapping[type[Record], str] = {
     Image: "images.jsonl",
     Audit: "audits.jsonl",
     Fix: "fixes.jsonl",
+    Judgment: "judgments.jsonl",
     GateFinding: "findings.jsonl",
     Comparison: "comparisons.jsonl",
     Slices: "slices.jsonl",

@@ -29,7 +29,7 @@ PARTS = ("accumulation", "accumulation_steps", "gradient_accumulation_steps", "a
 """Names of the parameter of a step that accumulates gradients by itself."""
 
 
-def record_changed(side: Side, change: Change, shapes: list[list[int]]) -> Pair:
+def record_changed(side: Side, change: Change, shapes: Sequence[Sequence[int]]) -> Pair:
     """Record a side without a change and with it.
 
     Raises

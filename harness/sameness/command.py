@@ -1,15 +1,27 @@
 """The command ``same``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.command.options import ContractOption, progress, say
+from harness.command.option_groups import takes_options
+from harness.command.options import ContractOption, Output, say
+from harness.command.runner import Work, run
 from harness.error import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
+    from harness.record import Judgment
+    from harness.sameness.pair import Pair
+
+
+@takes_options
 def same(
-    first: Annotated[str, typer.Argument(help="Function or step: file.py:function or module:function.", metavar="A")],
+    first: Annotated[
+        str,
+        typer.Argument(help="Function or step: file.py:function, module:function; or a package of cases.", metavar="A"),
+    ],
     second: Annotated[
         str | None, typer.Argument(help="Function or step to compare with it; or pass --under.", metavar="B")
     ] = None,
@@ -23,6 +35,7 @@ def same(
         list[str] | None,
         typer.Option(help="Shape of an argument without a contract, such as 32,64; once for each.", metavar="N,..."),
     ] = None,
+    output: Output,
 ) -> None:
     """Decide whether two functions or two training steps differ by more than rounding.
 
@@ -33,9 +46,11 @@ def same(
       harness same old.py:pool new.py:pool --shape 32,64
       harness same mine.py:softmax --under compile --under batch
       harness same train.py:step --under accumulation=4
+      harness same cases
 
     A step is a function without arguments, which is called three times. Returned
-    tensors, gradients, weights and buffers are compared.
+    tensors, gradients, weights and buffers are compared. Of a package of cases,
+    each function from scratch is compared with each concise one.
 
     Changes:
       compile, autocast, threads, seed, processor, release=torch==X, device=cuda;
@@ -43,37 +58,71 @@ def same(
 
     Exit codes:
       0  same bits, or they differ by rounding only
-      1  they are different, or both train nothing
+      1  they are different, or both train nothing; in a package of cases, only
+         if neither case declares a failure
       2  there is no answer: a target cannot be run, there are no inputs, or a
          control shows that a difference would not be seen
     """
-    from harness.execution.release import find_interpreter
     from harness.isolation.delegate import run_in_child
-    from harness.sameness.change import Change, read_change
-    from harness.sameness.judgment import Answer, Judgment
+    from harness.sameness.output import format_judgments, summarize, write_document
+    from harness.sameness.pair import Pairs, make_pair
 
-    if contract and shape:
-        raise UsageError("cannot use `--contract` together with `--shape`", remedy="leave one out")
-    shapes = [_read_shape(text) for text in shape or ()]
-    if (second is None) == (not under):
-        raise UsageError("nothing to compare", rule="name either two targets, or one and `--under CHANGE`")
-    changes: list[Change | None] = [read_change(text) for text in under or ()]
-    answers = set()
-    with progress() as bar:
-        bar.add_task("comparing", total=None)
-        for change in changes or [None]:
-            if change is not None and change.kind == "release":
-                find_interpreter(change.value)
-            arguments = {"first": first, "second": second, "contract": contract, "shapes": shapes, "change": change}
-            judgment = run_in_child("harness.sameness.comparison:compare_targets", arguments, Judgment, target=first)
-            about = f"{change}: " if len(changes) > 1 else ""
-            say(f"{judgment.answer.upper():<10}  {about}{judgment.sentence}")
-            answers.add(judgment.answer)
-    raise typer.Exit(int(bool(answers & {Answer.DIFFERENT, Answer.NOTHING_TRAINED})))
+    is_package = ":" not in first and second is None and not under
+    if is_package:
+        if contract or shape:
+            raise UsageError("cannot use `--contract` or `--shape` for a package", rule="its cases declare a contract")
+        question = "harness.sameness.comparison:list_pairs"
+        pairs = run_in_child(question, {"target": first}, Pairs, target=first).pairs
+    else:
+        texts: "Sequence[str | None]" = under or [None]
+        pairs = tuple(make_pair(first, second, text, contract, shape or ()) for text in texts)
+    judgments: "list[Judgment]" = []
+
+    def take(judgment: "Judgment") -> "Sequence[Judgment]":
+        judgments.append(judgment)
+        return [judgment]
+
+    def work(comparison: Work) -> None:
+        comparison.begin("comparing", len(pairs))
+        errors: list[UsageError] = []
+        # The functions of a package share a process, which takes two seconds to import torch.
+        for group in [pairs] if is_package else [[pair] for pair in pairs]:
+            for judgment in _judge_pairs(group, errors):
+                comparison.keep(judgment.title, take, judgment)
+        if errors:
+            raise errors[0]
+
+    def show(comparison: Work) -> int:
+        early = comparison.early
+        with output.written(lambda kind: write_document(kind, judgments, early)) as written:
+            if output.is_full:
+                say(*(_format_line(judgment, is_single=len(pairs) == 1) for judgment in judgments), *written)
+                say(*([summarize(judgments, early)] if is_package or early else []))
+            else:
+                say(*format_judgments(output.output_format, judgments, early))
+        return int(any(judgment.fails for judgment in judgments))
+
+    raise typer.Exit(run(work, show, kept=judgments, unit="pair", output=output))
 
 
-def _read_shape(text: str) -> list[int]:
-    lengths = text.split(",")
-    if not all(length.strip().isdecimal() for length in lengths):
-        raise UsageError("cannot read `--shape`", rule="it must be lengths, such as 32,64", value=f"`{text}`")
-    return [int(length) for length in lengths]
+def _judge_pairs(pairs: "Sequence[Pair]", errors: list[UsageError]) -> "Iterator[Judgment]":
+    """Yield the judgments on pairs, which share a process; add the errors of others."""
+    from harness.execution.release import find_interpreter
+    from harness.isolation.delegate import Delegate
+    from harness.isolation.limits import Limits
+    from harness.record import Judgment
+
+    with Delegate("harness.sameness.comparison:compare_pair", limits=Limits()) as process:
+        for pair in pairs:
+            try:
+                if pair.change is not None and pair.change.kind == "release":
+                    find_interpreter(pair.change.value)
+                yield process.ask_about(pair.first, {"pair": pair}, Judgment)
+            except UsageError as error:
+                errors.append(error)
+
+
+def _format_line(judgment: "Judgment", *, is_single: bool) -> str:
+    """Return the answer and its sentence, with its subject if there are several judgments."""
+    about = "" if is_single else f"{judgment.under or judgment.title}: "
+    return f"{judgment.answer.upper():<10}  {about}{judgment.sentence}"

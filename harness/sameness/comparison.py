@@ -1,67 +1,182 @@
 """The comparison of two targets, or of a target and its changed run, in a process that imports user code."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
+import torch
+
+from harness.calling.target import Target
+from harness.case import Case
+from harness.contracts import claimed, contract_named
 from harness.error import UsageError
-from harness.sameness.change import Change
+from harness.record import Accuracy, Judgment, Sameness
 from harness.sameness.changed_run import record_changed
 from harness.sameness.inputs import choose_inputs
-from harness.sameness.judgment import NAMES, Answer, Judgment, judge
+from harness.sameness.judgment import NAMES, judge
+from harness.sameness.pair import Pair, Pairs, make_pair
 from harness.sameness.recording import Recording
 from harness.sameness.side import Side
 from harness.timing.clock import threads
-from harness.tolerances.assertion import assert_within_bound
+from harness.tolerances.assertion import judge_result
+from harness.wording.number import plain
 
 
-def compare_targets(
-    first: str,
-    second: str | None,
-    contract: str | None,
-    shapes: list[list[int]],
-    change: Change | None,
-    report: Callable[[str], object],
-) -> Judgment:
-    """Record both targets, or one with and without a change, and judge them; ``report`` gets a name after the import.
+def compare_pair(pair: Pair, report: Callable[[str], object] = lambda _: None) -> Judgment:
+    """Record and judge a pair; ``report`` gets a name after the import.
 
     Raises
     ------
     UsageError
-        If they cannot be called on the same inputs.
+        If its sides cannot be called on the same inputs.
     """
-    sides = [Side(target, contract) for target in (first, second) if target is not None]
-    report(first)
+    sides = [Side(target, pair.contract, pair.declares) for target in (pair.first, pair.second) if target is not None]
+    report(pair.first)
+    return pair.add_names(compare_sides(sides, pair))
+
+
+def compare_sides(sides: Sequence[Side], pair: Pair) -> Judgment:
+    """Record and judge two sides, or one and its change; raises as :func:`compare_pair`."""
     if len({side.is_step for side in sides}) > 1:
         raise UsageError("cannot compare a step with a function", rule="only a step takes no arguments")
-    name, batches = choose_inputs(sides, shapes)
+    name, batches = choose_inputs(sides, pair.shapes)
     for side in sides:
         side.batches = batches
     names = NAMES
-    if change is None:
-        pair = sides[0].record(), sides[1].record()
+    if pair.change is None:
+        recordings = sides[0].record(), sides[1].record()
     else:
-        pair, names = record_changed(sides[0], change, shapes), ("the plain one", f"the one under {change}")
+        recordings = record_changed(sides[0], pair.change, pair.shapes)
+        names = "the plain one", f"the one under {pair.change}"
     with threads(1):
-        judgment = judge(*pair, names=names)
-    bound = ""
-    if name is not None and judgment.answer is not Answer.SAME_BITS and change is None:
-        bound = _describe_bounds(name, pair, batches)
-    return judgment.model_copy(update={"sentence": judgment.sentence + bound})
+        judgment = judge(*recordings, names=names)
+    if name is None or judgment.answer is Sameness.SAME_BITS or pair.change is not None:
+        return judgment
+    found = [_measure_accuracy(name, pair.declares, recording, batches) for recording in recordings]
+    accuracies = tuple(accuracy for accuracy in found if accuracy is not None)
+    if len(accuracies) < len(found):
+        return judgment
+    sentence = f"{judgment.sentence}; {_describe_bounds(name, accuracies)}"
+    return judgment.model_copy(update={"sentence": sentence, "accuracies": accuracies})
+
+
+def same(
+    first: Callable[..., Any] | str,
+    second: Callable[..., Any] | str | None = None,
+    *,
+    under: str | None = None,
+    contract: str | None = None,
+    shapes: Sequence[Sequence[int]] = (),
+) -> Judgment:
+    """Decide whether two functions, or two training steps, differ by more than rounding.
+
+    Parameters
+    ----------
+    first, second
+        Functions, or targets, ``"file.py:function"`` or ``"module:function"``. A training step takes no arguments, and
+        must be a target, because each side imports it separately.
+    under
+        A change under which the first is compared with itself, in place of ``second``, such as ``"accumulation=4"``.
+    contract
+        Name of the contract whose inputs are used; by default inferred from the names of the functions.
+    shapes
+        A shape for each argument of functions without a contract; the inputs are normal random numbers.
+
+    Returns
+    -------
+    Judgment
+        The ``answer`` and its ``sentence``. It is true for *same bits* and *rounding*, so that a test can assert it.
+
+    Raises
+    ------
+    UsageError
+        If there are no inputs, if a side cannot be called on them, or if a difference would not be seen.
+
+    Notes
+    -----
+    The recorded operations of both are repeated in float64. Rounding explains a difference of up to four times their
+    sampled rounding errors, and one unit roundoff.
+
+    Examples
+    --------
+    .. code-block:: python
+
+        def test_fused_softmax():
+            assert harness.same(fused_softmax, torch.softmax, contract="softmax")
+            assert harness.same("train.py:step", under="accumulation=4")
+    """
+    targets = [target for target in (first, second) if target is not None]
+    with torch.random.fork_rng(devices=[]):
+        sides = [Side(target, contract) for target in targets]
+        other = sides[1].target if len(sides) > 1 else None
+        pair = make_pair(sides[0].target, other, under, contract, [",".join(map(str, shape)) for shape in shapes])
+        for target, side in zip(targets, sides, strict=True):
+            if side.is_step and not isinstance(target, str):
+                rule, remedy = "each side imports a step separately", "pass it as `file.py:function`"
+                raise UsageError(f"cannot compare the step `{side.target}`", rule=rule, remedy=remedy)
+        return pair.add_names(compare_sides(sides, pair))
 
 
 # Bounds
 
 
-def _describe_bounds(name: str, recordings: Sequence[Recording], batches: Sequence[Sequence[Any]]) -> str:
-    """Return whether the results stay within the bound of the contract; empty if it has none for these inputs."""
-    within = [True, True]
-    for side, recording in enumerate(recordings):
-        for result in recording.results.values():
-            try:
-                assert_within_bound(result.value, name, *batches[result.call - 1])
-            except AssertionError:
-                within[side] = False
-            except UsageError:
-                return ""
+def _measure_accuracy(
+    name: str, declares: Mapping[str, Any], recording: Recording, batches: Sequence[Sequence[Any]]
+) -> Accuracy | None:
+    """Return the error that is the largest share of the bound of a contract; ``None`` if these inputs have no bound."""
+    worst = Accuracy(deviation=0.0, bound=0.0)
+    for result in recording.results.values():
+        try:
+            verdict, *_ = judge_result(result.value, name, batches[result.call - 1], declares)
+        except AssertionError:
+            return Accuracy(deviation=float("inf"), bound=0.0)
+        except UsageError:
+            return None
+        accuracy = Accuracy(deviation=verdict.deviation or 0.0, bound=verdict.bound or 0.0, unit=verdict.unit)
+        worst = max(worst, accuracy, key=lambda accuracy: accuracy.share)
+    return worst
+
+
+def _describe_bounds(name: str, accuracies: Sequence[Accuracy]) -> str:
+    """Return whether the results stay within the bound of the contract, and their errors."""
+    within = [accuracy.share <= 1.0 for accuracy in accuracies]
     which = ("neither stays", f"only the {'first' if within[0] else 'second'} stays", "both stay")[sum(within)]
-    return f"; {which} within the bound of {name}"
+    errors = " and ".join(f"{plain(x.deviation)} of {plain(x.bound)} {x.unit}" for x in accuracies)
+    return f"{which} within the bound of {name}: {errors}"
+
+
+# The pairs of a package
+
+
+def list_pairs(target: str, report: Callable[[str], object]) -> Pairs:
+    """Return the pairs of a package of cases: each function from scratch with each concise one.
+
+    Both have the same family, contract and conventions.
+
+    Raises
+    ------
+    UsageError
+        If the package has no such pair.
+    """
+    cases = Target(target).cases()
+    report(target)
+    functions = [case for case in map(claimed, cases) if contract_named(case.contract).form == "function"]
+    pairs = tuple(
+        Pair(
+            first=first.target,
+            second=second.target,
+            contract=first.contract,
+            declares=first.declares,
+            is_declared=bool(first.breaks or second.breaks),
+        )
+        for first, second in product(functions, functions)
+        if (first.style, second.style) == ("scratch", "concise") and _get_key(first) == _get_key(second)
+    )
+    if not pairs:
+        rule = "it must have functions from scratch and concise ones for the same contract"
+        raise UsageError(f"no pairs in `{target}`", rule=rule)
+    return Pairs(pairs=pairs)
+
+
+def _get_key(case: Case) -> tuple[str, str, Mapping[str, Any]]:
+    return case.family, case.contract, case.declares

@@ -1,7 +1,7 @@
 """The run of a target in another process: with other variables of the environment, or with another release of torch."""
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,7 +79,7 @@ class SentRecording(Record):
 
 
 def record_elsewhere(
-    target: str, contract: str | None, shapes: list[list[int]], report: Callable[[str], object]
+    target: str, contract: str | None, shapes: Sequence[Sequence[int]], report: Callable[[str], object]
 ) -> SentRecording:
     """Record a target in this process, and return what can be sent."""
     side = Side(target, contract)
@@ -108,7 +108,7 @@ def record_elsewhere(
 
 
 @contextmanager
-def begin_elsewhere(side: Side, change: Change, shapes: list[list[int]]) -> Iterator[Callable[[], Recording]]:
+def begin_elsewhere(side: Side, change: Change, shapes: Sequence[Sequence[int]]) -> Iterator[Callable[[], Recording]]:
     """Begin to record a target in another process, which ends with the context; yield a function that waits for it.
 
     Raises

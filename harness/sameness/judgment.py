@@ -1,14 +1,16 @@
 """The judgment on two recordings, and the controls without which there is none."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from harness.error import UsageError
-from harness.exact.tape import UNIT
-from harness.record import Record
+from harness.exact.tape import UNIT, dtype_name
+from harness.floats.double_double import lift
+from harness.floats.format import deviation, format_of, to_array
+from harness.record import Judgment, Sameness
 from harness.sameness.place import find_overflow, find_places
 from harness.sameness.recording import RETURNED, Measured, Recording
 from harness.sameness.rounding import measure
@@ -21,22 +23,6 @@ NAMES = ("the first", "the second")
 
 PLANTED = 4
 """The planted mistake: the results are divided by it."""
-
-
-class Answer(StrEnum):
-    """The difference of two computations."""
-
-    SAME_BITS = "same bits"
-    ROUNDING = "rounding"
-    DIFFERENT = "different"
-    NOTHING_TRAINED = "nothing trained"
-
-
-class Judgment(Record):
-    """The answer, and its sentence."""
-
-    answer: Answer
-    sentence: str
 
 
 def judge(first: Recording, second: Recording, names: tuple[str, str] = NAMES) -> Judgment:
@@ -56,25 +42,28 @@ def judge(first: Recording, second: Recording, names: tuple[str, str] = NAMES) -
     require_bits_seen([results[name].value for name in shared])
     scope = count(calls, "step" if first.is_step else "call")
     if first.is_step and not (first.is_trained or second.is_trained):
-        return Judgment(answer=Answer.NOTHING_TRAINED, sentence=f"no weight of either side changes in {scope}")
+        return Judgment(answer=Sameness.NOTHING_TRAINED, sentence=f"no weight of either side changes in {scope}")
     scope += f" ({len(single)} weights or gradients that only one side has are not compared)" if single else ""
     measured = measure(first)
     require_factor_seen(measured)
     if missing := [name for name, x in single.items() if x.kind == RETURNED]:
-        return Judgment(answer=Answer.DIFFERENT, sentence=f"only one side returns a {missing[0]}")
+        return Judgment(answer=Sameness.DIFFERENT, sentence=f"only one side returns a {missing[0]}")
     pairs = [(results[name].value, others[name].value) for name in shared]
     if have_same_bits(pairs):
-        return Judgment(answer=Answer.SAME_BITS, sentence=f"all results of {scope} are equal")
-    measured_others = measure(second)
+        sentence = f"all results of {scope} are equal"
+        return Judgment(answer=Sameness.SAME_BITS, sentence=sentence, **_count_rows(pairs))
+    rows, measured_others = _count_rows(pairs), measure(second)
     name, share = compare(measured, measured_others)
     if name is None:
-        return Judgment(answer=Answer.ROUNDING, sentence=_describe_rounding(pairs, scope, share))
+        return Judgment(answer=Sameness.ROUNDING, sentence=_describe_rounding(pairs, scope, share), **rows)
     x, y = measured[name], measured_others[name]
     places = [_find_place(first, x, y), _find_place(second, y, x)]
     places = places if any(places) else find_places(first, second)
+    distinct = tuple(dict.fromkeys(filter(None, places)))
     which = "with another result" if first.trace or second.trace else "that only one side has"
-    where = f"; the first operation {which}: {' and '.join(dict.fromkeys(filter(None, places)))}" if any(places) else ""
-    return Judgment(answer=Answer.DIFFERENT, sentence=f"the {name}: {describe_difference(x, y, names)}{where}")
+    where = f"; the first operation {which}: {' and '.join(distinct)}" if distinct else ""
+    sentence = f"the {name}: {describe_difference(x, y, names)}{where}"
+    return Judgment(answer=Sameness.DIFFERENT, sentence=sentence, places=distinct, **rows)
 
 
 def have_same_bits(pairs: Iterable[tuple[Tensor, Tensor]]) -> bool:
@@ -112,6 +101,19 @@ def _find_unequal_infinity(a: Tensor, b: Tensor) -> tuple[float, float] | None:
     """Return the first two numbers that differ and are not both finite."""
     unequal = (a.isfinite() & b.isfinite()).logical_not() & (a != b) & (a.isnan() & b.isnan()).logical_not()
     return (float(a[unequal][0]), float(b[unequal][0])) if bool(unequal.any()) else None
+
+
+def _count_rows(pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
+    """Return the numbers of rows and of differing rows, and the largest difference in ulp, for a judgment."""
+    if not all(x.dtype is y.dtype and x.shape == y.shape and x.dtype in UNIT for x, y in pairs):
+        return {}
+    rows, differing, largest = 0, 0, 0.0
+    for x, y in pairs:
+        format_ = format_of(dtype_name(x.dtype))
+        gaps = deviation(to_array(x), lift(to_array(y)), format_).reshape(*x.shape[:-1], -1)
+        rows, differing = rows + gaps[..., 0].size, differing + int((gaps > 0.0).any(-1).sum())
+        largest = max(largest, float(gaps.max(initial=0.0)))
+    return {"rows": rows, "differing_rows": differing, "largest_ulp": largest}
 
 
 # Controls

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -13,7 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from harness.calling.adapter import call_case
-from harness.calling.target import Target
+from harness.calling.target import Target, place_of
+from harness.case import Case
 from harness.error import UsageError, shorten_error
 from harness.sameness.modules import separate_modules
 from harness.sameness.objects import find_objects, list_buffers, list_weights
@@ -28,9 +29,11 @@ class Side:
     Parameters
     ----------
     target
-        ``file.py:function`` or ``module:function``.
+        ``file.py:function`` or ``module:function``, or a function of this process, which both sides share.
     contract
         Contract of a function.
+    declares
+        Conventions of the contract.
 
     Attributes
     ----------
@@ -38,15 +41,24 @@ class Side:
         The inputs of the calls of a function.
     """
 
-    def __init__(self, target: str, contract: str | None) -> None:
+    def __init__(
+        self, target: str | Callable[..., Any], contract: str | None, declares: Mapping[str, Any] | None = None
+    ) -> None:
+        self.contract, self._source, self._declares = contract, target, declares or {}
+        self.batches: Batches = ()
+        self._modules: dict[str, ModuleType] = {}
+        # Functions of libraries may need an adapter, which their target knows.
+        target = target if isinstance(target, str) else place_of(target) or target
+        if not isinstance(target, str):
+            self.case = Case(target, contract or "", style="foreign", declares=self._declares)
+            self.target = self.case.target
+            return
         if not all(target.rpartition(":")[::2]):
             rule = "name a function or a step as `file.py:function` or `module:function`"
             raise UsageError(f"cannot compare `{target}`", rule=rule)
-        self.target, self.contract = target, contract
-        self.batches: Batches = ()
-        self._modules: dict[str, ModuleType] = {}
+        self.target = target
         with separate_modules(self._modules):
-            (self.case,) = Target(target, contract).cases()
+            (self.case,) = Target(target, contract, self._declares).cases()
 
     @property
     def is_step(self) -> bool:
@@ -60,7 +72,7 @@ class Side:
 
     def open_again(self) -> "Side":
         """Return a side of the same target, which is imported again."""
-        again = Side(self.target, self.contract)
+        again = Side(self._source, self.contract, self._declares)
         again.batches = self.batches
         return again
 

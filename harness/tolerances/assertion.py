@@ -72,7 +72,24 @@ def assert_within_bound(
     """
     __tracebackhide__ = True
     text = contract if contract.isidentifier() else written(contract, form, domains, over=over).text
-    claim = contract_named(text)
+    verdict, rows, axes = judge_result(actual, text, inputs, named, title=contract)
+    if verdict.status is not Status.HOLDS:
+        raise AssertionError(f"{contract}: {_describe(verdict, rows, axes)}")
+
+
+def judge_result(
+    actual: Any, contract: str, inputs: Sequence[Any], named: Mapping[str, Any], *, title: str = ""
+) -> tuple[Verdict, tuple[int, ...], int]:
+    """Return the verdict on a result, the shape of its leading axes, and the number of its axes in the contract.
+
+    Raises
+    ------
+    AssertionError
+        If the shape is another one.
+    UsageError
+        As :func:`assert_within_bound`.
+    """
+    claim = contract_named(contract)
     law = next((law for law in claim.laws if law.group == "value"), None)
     if law is None or claim.form != "function":
         raise UsageError(f"cannot assert the bound of `{contract}`", rule="it is no function of tensors")
@@ -83,17 +100,17 @@ def assert_within_bound(
     axes = ("n",) if declares.get("reduction") == "none" else claim.output or ()
     shape = _compute_shape(claim, flat, axes, rows)
     if tuple(result.shape) != shape:
-        raise AssertionError(f"{contract}: the result has the shape {list(result.shape)}, expected {list(shape)}")
+        shapes = f"the result has the shape {list(result.shape)}, expected {list(shape)}"
+        raise AssertionError(f"{title or contract}: {shapes}")
     if "n" in axes:
         result = result.reshape(math.prod(rows), *shape[len(rows) :])
-    case = Case(lambda *_: result, text, style="foreign", name="the result", declares=declares)
+    case = Case(lambda *_: result, contract, style="foreign", name="the result", declares=declares)
     (job,) = list_jobs([case], laws=[law.name], dtypes=[dtype], strict=True)
     with threads(1):
         verdict = decide(job, example=add_groups(flat, claim), corpora=())
     if verdict.status is Status.SKIPPED:
         raise UsageError("cannot assert the bound", rule=verdict.reason)
-    if verdict.status is not Status.HOLDS:
-        raise AssertionError(f"{contract}: {_describe(verdict, rows, len(axes))}")
+    return verdict, rows, len(axes)
 
 
 def _read_inputs(

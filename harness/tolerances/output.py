@@ -5,8 +5,9 @@ import linecache
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from harness.display.annotation import Annotation, Level, format_concise, format_github
+from harness.display.annotation import Annotation, Level
 from harness.display.location import Location
+from harness.display.output_format import format_annotations
 from harness.display.sarif import Log, make_rule
 from harness.error import UsageError
 from harness.record import write_atomically
@@ -23,14 +24,11 @@ Key = tuple[str, str, str]
 def format_suite(kind: str, suite: Suite, summary: str, *, early: str, fails: bool) -> list[str]:
     """Return the findings as `concise`, `github` or `sarif`; the first two end with the summary."""
     annotations = [annotate(place, suite.root) for place in list_findings(suite)]
-    if kind == "sarif":
-        rules = {
-            f"{SCOPE}/{answer}": make_rule(f"{SCOPE}/{answer}", FINDINGS[answer], "harness tolerances --help")
-            for answer in FINDINGS
-        }
-        return [Log(rules, [summary], early, fails=fails).text(annotations)]
-    write = {"concise": format_concise, "github": format_github}[kind]
-    return [*write(annotations), summary]
+    rules = {
+        f"{SCOPE}/{answer}": make_rule(f"{SCOPE}/{answer}", FINDINGS[answer], "harness tolerances --help")
+        for answer in FINDINGS
+    }
+    return format_annotations(kind, annotations, Log(rules, [summary], early, fails=fails))
 
 
 def list_findings(suite: Suite) -> list[Place]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.sameness.change import read_change
-from harness.sameness.comparison import compare_targets
+from harness.sameness.comparison import compare_pair
+from harness.sameness.pair import make_pair
 
 FILE = Path(__file__).with_name("reported.py")
 
@@ -26,16 +26,13 @@ FILE = Path(__file__).with_name("reported.py")
             "different: the gradient of weight [4] in step 1: the one under accumulation=4 is 0.25 times the plain one",
         ),
         ("dead_model", None, [], "nothing trained: no weight of either side changes in 3 steps"),
-        ("row_of_a_product", "batch", [[32, 64], [48, 64]], "rounding: "),
-        ("narrow_intermediate", "compile", [[32, 64]], "rounding: "),
+        ("row_of_a_product", "batch", ["32,64", "48,64"], "rounding: "),
+        ("narrow_intermediate", "compile", ["32,64"], "rounding: "),
     ],
 )
-def test_a_reported_defect_gets_its_sentence(
-    name: str, under: str | None, shapes: list[list[int]], decided: str
-) -> None:
+def test_a_reported_defect_gets_its_sentence(name: str, under: str | None, shapes: list[str], decided: str) -> None:
     """Other bits of a row, and of compiled code, are rounding only; the other three are defects."""
     target = f"{FILE}:{name}"
-    change = None if under is None else read_change(under)
-    judgment = compare_targets(target, target if change is None else None, None, shapes, change, lambda _: None)
+    judgment = compare_pair(make_pair(target, target if under is None else None, under, shapes=shapes))
     assert f"{judgment.answer}: {judgment.sentence}".startswith(decided)
     assert judgment.answer != "rounding" or not judgment.sentence.startswith("0 of")

@@ -12,9 +12,11 @@ from sameness.test_pairs import MODULE, NAMES, list_names
 from samples.command import Command
 
 from harness.error import UsageError
+from harness.record import Judgment
 from harness.sameness import judgment
-from harness.sameness.comparison import compare_targets
+from harness.sameness.comparison import compare_pair
 from harness.sameness.judgment import require_bits_seen, require_factor_seen
+from harness.sameness.pair import make_pair
 from harness.sameness.recording import Measured
 
 UNNAMED = {"different_frozen_layer"}
@@ -24,11 +26,11 @@ PAIRS = [(MODULE, name) for name in NAMES if name != "rounding_compiled"]
 PAIRS += [(doubles, name) for name in list_names(doubles)]
 
 
-def judge_pair(name: str, module: ModuleType = MODULE) -> judgment.Judgment:
+def judge_pair(name: str, module: ModuleType = MODULE) -> Judgment:
     """Judge a pair; functions get two batches of 32 rows."""
     arguments = len(inspect.signature(getattr(module, f"{name}_a")).parameters)
-    sides = [f"{module.__file__}:{name}_{side}" for side in "ab"]
-    return compare_targets(sides[0], sides[1], None, [[32, 64]] * arguments, None, lambda _: None)
+    first, second = (f"{module.__file__}:{name}_{side}" for side in "ab")
+    return compare_pair(make_pair(first, second, shapes=["32,64"] * arguments))
 
 
 @pytest.mark.parametrize(("module", "name"), PAIRS, ids=[name for _, name in PAIRS])
@@ -143,12 +145,12 @@ def folder(workplace: Path) -> Path:
 def test_functions_are_compared_on_the_inputs_of_a_check(harness_command: Command) -> None:
     """The textbook softmax overflows on some of them, and the shifted one does not."""
     done = harness_command("same mine.py:softmax torch:softmax", code=0)
-    assert re.fullmatch(
-        r"ROUNDING {4}[\d,]+ of [\d,]+ numbers differ, .* both stay within .* of softmax\n", done.stdout
-    )
+    errors = r"[\d.]+ of [\d.]+ ulp and [\d.]+ of [\d.]+ ulp"
+    sentence = rf"[\d,]+ of [\d,]+ numbers differ, .* both stay within .* of softmax: {errors}\n"
+    assert re.fullmatch(rf"ROUNDING {{4}}{sentence}", done.stdout)
     done = harness_command("same mine.py:textbook_softmax torch:softmax", code=1)
     assert re.match(r"DIFFERENT {3}the result of call \d: the first is nan where the second is \S+; .*exp", done.stdout)
-    assert done.stdout.endswith("only the second stays within the bound of softmax\n")
+    assert "only the second stays within the bound of softmax: inf of 2.00 ulp and " in done.stdout
     assert harness_command("same mine.py:softmax mine.py:softmax", code=0).stdout.startswith("SAME BITS")
 
 
@@ -211,7 +213,7 @@ def test_a_comparison_without_an_answer_says_why(arguments: str, refusal: str, h
 )
 def test_results_of_each_kind_are_compared(first: str, second: str, answer: str) -> None:
     """Integers must be equal, and so must dtypes and the number of results; zeros may differ in their sign."""
-    decided = compare_targets(f"mine.py:{first}", f"mine.py:{second}", None, [[4, 2]], None, lambda _: None)
+    decided = compare_pair(make_pair(f"mine.py:{first}", f"mine.py:{second}", shapes=["4,2"]))
     assert f"{decided.answer} {decided.sentence}".startswith(answer)
 
 

@@ -9,9 +9,9 @@ import sameness.variants as variants
 from sameness.test_same import folder  # noqa: F401 - a fixture
 
 from harness.execution.processor import emulate_processors
-from harness.sameness.change import read_change
-from harness.sameness.comparison import compare_targets
-from harness.sameness.judgment import Judgment
+from harness.record import Judgment
+from harness.sameness.comparison import compare_pair
+from harness.sameness.pair import make_pair
 
 FILE = Path(variants.__file__)
 LINES = FILE.read_text(encoding="utf-8").splitlines()
@@ -28,7 +28,7 @@ def judge_variant(name: str) -> Judgment:
     under = variants.UNDER.get(name, name.split("_")[1])
     parameters = inspect.signature(getattr(variants, name)).parameters.values()
     required = sum(parameter.default is parameter.empty for parameter in parameters)
-    return compare_targets(f"{FILE}:{name}", None, None, [[32, 64]] * required, read_change(under), lambda _: None)
+    return compare_pair(make_pair(f"{FILE}:{name}", under=under, shapes=["32,64"] * required))
 
 
 @pytest.mark.parametrize("name", NAMES)
