@@ -83,6 +83,8 @@ class Reading:
         Parameters and predictions of trained models.
     fixes
         Verified fixes of findings.
+    judgments
+        Pairs of functions or steps, and whether they are the same.
     epochs, estimates
         Epochs of trainings, and learned parameters.
     timings
@@ -103,6 +105,7 @@ class Reading:
     audits: tuple[record.Audit, ...] = ()
     learned: Learned = field(default_factory=Learned)
     fixes: tuple[record.Fix, ...] = ()
+    judgments: tuple[record.Judgment, ...] = ()
     epochs: tuple[record.Epoch, ...] = ()
     estimates: tuple[record.LearnedParameter, ...] = ()
     timings: tuple[Benchmark[Any], ...] = ()
@@ -197,6 +200,7 @@ def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Rea
         audits=tuple(select_informative(run.read(record.Audit))),
         learned=Learned(records(record.FitData), records(record.ClassWeights), records(record.Confusion)),
         fixes=records(record.Fix),
+        judgments=records(record.Judgment),
         epochs=records(record.Epoch),
         estimates=records(record.LearnedParameter),
         timings=tuple(timing for kind in _TIMED for _, timing in list_placed(run, kind)),

@@ -34,6 +34,7 @@ VECTORIZED = (operation.vectorization,)
 RUN = (
     ("audit", "Training steps, line by line", (run.audits,)),
     ("laws", "All laws", (law.summary,)),
+    ("same", "Is it the same?", (run.same,)),
     ("loading", "Loader comparison", (loader.best, loader.balance)),
     ("gate", "Gate", (run.gate,)),
     ("runs", "Changes and earlier runs", (run.changes, run.runs)),

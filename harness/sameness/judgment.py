@@ -110,8 +110,10 @@ def _count_rows(pairs: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Any]:
     rows, differing, largest = 0, 0, 0.0
     for x, y in pairs:
         format_ = format_of(dtype_name(x.dtype))
-        gaps = deviation(to_array(x), lift(to_array(y)), format_).reshape(*x.shape[:-1], -1)
-        rows, differing = rows + gaps[..., 0].size, differing + int((gaps > 0.0).any(-1).sum())
+        # The numbers of a vector are the results of rows.
+        width = x.shape[-1] if x.ndim > 1 else 1
+        gaps = deviation(to_array(x), lift(to_array(y)), format_).reshape(x.numel() // max(width, 1), width)
+        rows, differing = rows + len(gaps), differing + int((gaps > 0.0).any(-1).sum())
         largest = max(largest, float(gaps.max(initial=0.0)))
     return {"rows": rows, "differing_rows": differing, "largest_ulp": largest}
 

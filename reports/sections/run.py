@@ -1,9 +1,11 @@
 """Sections on a run as a whole: its audits, the gate, changes and earlier runs, and its environment."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from harness.record import Judgment, Sameness
 from harness.wording.audit import run_lines
 from harness.wording.table.audit import audit_table, headroom_table
 
@@ -14,6 +16,7 @@ from ..reading import Reading
 from ..section import section
 from ..table import Table, page_table
 from ..tables import run as tables
+from ..text import count, listing
 
 
 @section("Changes")
@@ -41,6 +44,19 @@ def gate(reading: Reading) -> Iterator[Part]:
     if any(comparison.arm == "candidate" for comparison in comparisons):
         yield evidence(comparisons, slices)
         yield tables.comparisons(comparisons)
+
+
+@section(lambda reading: _count_answers(reading.judgments))
+def same(reading: Reading) -> Iterator[Part]:
+    """Yield the certificate of each pair."""
+    if reading.judgments:
+        yield tables.same(reading.judgments)
+
+
+def _count_answers(judgments: Sequence[Judgment]) -> str:
+    counts = Counter(judgment.answer for judgment in judgments)
+    answers = [f"{counts[answer]:,} {answer}" for answer in Sameness if counts[answer]]
+    return f"{count(len(judgments), 'pair')}: {listing(answers)}"
 
 
 @section("Environment")

@@ -12,6 +12,7 @@ from harness.record import (
     Environment,
     GateFinding,
     Headroom,
+    Judgment,
     Run,
     Status,
     Stretch,
@@ -109,6 +110,37 @@ def comparisons(comparisons: Sequence[Comparison]) -> Table:
         "control arm is the base with a tenth more calls."
     )
     return Table("gate-times", "Time relative to the base, by arm", columns, tuple(rows), caption, folded=True)
+
+
+def same(judgments: Sequence[Judgment]) -> Table:
+    """Return the answer for each pair, its differing rows, the largest difference, and the error of each side."""
+    rows = []
+    for judgment in judgments:
+        first = _name_target(judgment.first)
+        second = f"under {judgment.under}" if judgment.under else _name_target(judgment.second)
+        differing = UNKNOWN if judgment.rows is None else f"{judgment.differing_rows:,} of {judgment.rows:,}"
+        gap = UNKNOWN if judgment.largest_ulp is None else plain(judgment.largest_ulp)
+        errors = [f"{plain(x.deviation)} of {plain(x.bound)}" for x in judgment.accuracies] or [UNKNOWN] * 2
+        family = f"{first.partition('.')[0]}."
+        answer, place = str(judgment.answer), "; ".join(judgment.places)
+        rows.append((first, second.removeprefix(family), answer, differing, gap, *errors, place))
+    columns = headers(
+        codes("first", "second"),
+        texts("answer"),
+        numbers("differing rows", "largest difference", "error of the first", "error of the second"),
+        codes("first operation that only one has"),
+    )
+    caption = (
+        "Both were called on the same inputs. Differences and errors are in units in the last place (ulp); an error is "
+        "shown where it is the largest share of its bound, which follows it. Rounding: the difference is not more than "
+        "rounding errors explain, also of an unstable form. Other differences of shipped cases are declared failures."
+    )
+    return Table("same-table", "The same inputs on both sides", columns, tuple(rows), caption)
+
+
+def _name_target(target: str) -> str:
+    """Return a target as the name of a case if it is a shipped one."""
+    return target.removeprefix("cases.").replace(":", ".") if target.startswith("cases.") else target
 
 
 MAX_COLUMNS = 6

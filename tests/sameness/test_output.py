@@ -1,17 +1,19 @@
 """The answers of ``harness same`` as records, in the formats for other programs, and in Python."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
 from sameness.test_same import folder  # noqa: F401 - a fixture
 from samples.command import Command
+from samples.report import reported, run_of
 from torch import Tensor
 
 import harness
 from harness.error import UsageError
-from harness.record import Judgment, RunFolder, Sameness
+from harness.record import Accuracy, Judgment, RunFolder, Sameness
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -47,6 +49,32 @@ def test_a_difference_is_annotated_at_its_operation(harness_command: Command) ->
     assert [result["ruleId"] for result in log["results"]] == ["same/different"]
     done = harness_command("same mine.py:softmax torch:softmax --output-format concise", code=0)
     assert done.stdout == "same: 1 rounding\n"
+
+
+def test_the_report_has_a_page_of_the_pairs(tmp_path: Path) -> None:
+    """The errors of both sides are next to their bounds, and a change is in the place of the second target."""
+    errors = (Accuracy(deviation=math.inf, bound=2.0), Accuracy(deviation=0.75, bound=3.5))
+    judgments = (
+        Judgment(
+            first="cases.softmax_regression.scratch:softmax",
+            second="cases.softmax_regression.concise:softmax",
+            answer=Sameness.DIFFERENT,
+            sentence="",
+            rows=1000,
+            differing_rows=7,
+            largest_ulp=1.5,
+            accuracies=errors,
+            places=("exp (scratch.py:23)",),
+        ),
+        Judgment(first="train.py:step", under="resume", answer=Sameness.SAME_BITS, sentence=""),
+    )
+    report = reported(run_of(tmp_path / "run", *judgments))
+    assert "## Is it the same?" in report.markdown
+    assert "2 pairs: 1 same bits and 1 different" in report.markdown
+    cells = ["differing rows", "7 of 1,000", "1.50", "inf of 2.00", "0.750 of 3.50", "exp (scratch.py:23)"]
+    assert [cell for cell in cells if cell not in report.markdown] == []
+    assert "under resume" in report.html
+    assert "</td>" not in report.html
 
 
 CASES = """\
