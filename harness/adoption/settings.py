@@ -92,6 +92,8 @@ class Settings(Options):
     """Patterns of environment variables that user code does not see, which :mod:`harness.isolation` reads."""
     gate: Mapping[str, Any] = Field(default_factory=dict)
     """The policy of the gate, which the gate reads."""
+    same: Mapping[str, Any] = Field(default_factory=dict)
+    """Pairs by name, which ``harness same`` and the gate compare."""
     tolerances: Mapping[str, Any] = Field(default_factory=dict)
     """Comparing functions of the test suite, which ``harness tolerances`` reads."""
 

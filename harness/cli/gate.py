@@ -75,7 +75,7 @@ def gate(
     base: Annotated[
         str | None,
         Option(
-            help="Commit, branch or tag whose policy counts, and whose baselines must still exist.",
+            help="Commit, branch or tag whose policy counts, whose baselines must exist, and whose kept pairs count.",
             show_default="that of --against",
             metavar="REF",
         ),
@@ -110,7 +110,7 @@ def gate(
     junit: JunitOption = None,
     markdown: MarkdownOption = None,
 ) -> None:
-    """Decide whether a change made numerics, counts or time worse.
+    """Decide whether a change made numerics, counts, kept pairs or time worse.
 
     Examples
     --------
@@ -142,6 +142,7 @@ def gate(
     from harness.gate.display import WRITERS
     from harness.gate.finding import exit_code
     from harness.gate.policy import project_root, read_policy
+    from harness.gate.sameness import compare_kept
     from harness.record import GateFinding
 
     if run is None and (against is None or update):
@@ -166,6 +167,8 @@ def gate(
         if run is not None:
             job = Job(root, policy, project, at_base, baseline, contract, data)
             findings += _compare_exactly(run, job, update=update)
+        if at_base is not None:
+            findings += compare_kept(at_base, root)
         if against is not None:
             findings += _time(against, policy, contract=contract, data=data, seed=seed, into=opened.folder)
         opened.folder.write(GateFinding, findings)

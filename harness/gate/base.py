@@ -19,6 +19,7 @@ from harness.gate.policy import FILE, TABLE, Policy, parse_policy
 from harness.gate.snapshot import Summary
 from harness.isolation.environment import hide_as_base
 from harness.record import Gate, GateFinding, Outcome
+from harness.record.storage import find_harness_table
 
 BASE_FOLDER, CANDIDATE_FOLDER = "base", "here"
 """Names of the trees' folders: equally long, as the length of a path changes where things lie in memory."""
@@ -100,6 +101,8 @@ class Base(NamedTuple):
     policy: Policy
     baselines: dict[Path, str]
     """The text of each baseline, by its absolute path in the working tree."""
+    settings: object = None
+    """The table ``[tool.harness]``, unchecked."""
 
     def judge_policy(self, policy: Policy) -> tuple[Policy, list[GateFinding]]:
         """Return the policy of the base with the branch's names of cases, and a finding if the branch loosens it."""
@@ -161,10 +164,11 @@ def read_base(reference: str, root: Path, extra: Path | None = None) -> Base:
 
     file = prefix / FILE
     policy = parse_policy(text(file), f"`{FILE}` of {reference}") if file in paths else Policy()
-    if file in paths:
-        hide_as_base(tomllib.loads(text(file)))
+    document = tomllib.loads(text(file)) if file in paths else {}
+    hide_as_base(document)
     if policy.baseline is not None:
         named = (root / policy.baseline).resolve()
     inside = [path for path in paths if path.is_relative_to(prefix)]
     baseline_paths = [path for path in inside if path.name == NAME or top / path == named]
-    return Base(reference, policy, {top / path: f"{text(path)}\n" for path in baseline_paths})
+    baselines = {top / path: f"{text(path)}\n" for path in baseline_paths}
+    return Base(reference, policy, baselines, find_harness_table(document))

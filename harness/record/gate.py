@@ -12,6 +12,7 @@ class Gate(StrEnum):
     NUMERICS = "numerics"
     COUNTS = "counts"
     TIME = "time"
+    SAMENESS = "sameness"
 
 
 class Outcome(StrEnum):

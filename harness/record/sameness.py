@@ -45,6 +45,8 @@ class Judgment(Record):
     """The targets; the second is empty if the first is compared with itself under a change."""
     under: str = ""
     """The change."""
+    name: str = ""
+    """The name of the pair in the settings of a project."""
     answer: Sameness
     sentence: str
     rows: Count | None = None

@@ -1,5 +1,6 @@
 """The command ``same``."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,18 +11,21 @@ from harness.command.runner import Work, run
 from harness.error import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from harness.record import Judgment
-    from harness.sameness.pair import Pair
 
 
 @takes_options
 def same(
     first: Annotated[
-        str,
-        typer.Argument(help="Function or step: file.py:function, module:function; or a package of cases.", metavar="A"),
-    ],
+        str | None,
+        typer.Argument(
+            help="Function or step: file.py:function, module:function; or a package of cases.",
+            metavar="A",
+            show_default="the pairs in pyproject.toml",
+        ),
+    ] = None,
     second: Annotated[
         str | None, typer.Argument(help="Function or step to compare with it; or pass --under.", metavar="B")
     ] = None,
@@ -48,6 +52,9 @@ def same(
       harness same train.py:step --under accumulation=4
       harness same cases
 
+    Without an argument, the pairs in [tool.harness.same] of pyproject.toml are
+    compared, such as fused = { a = "mine.py:softmax", b = "torch:softmax" }.
+
     A step is a function without arguments, which is called three times. Returned
     tensors, gradients, weights and buffers are compared. Of a package of cases,
     each function from scratch is compared with each concise one.
@@ -65,10 +72,17 @@ def same(
     """
     from harness.isolation.delegate import run_in_child
     from harness.sameness.output import format_judgments, summarize, write_document
-    from harness.sameness.pair import Pairs, make_pair
+    from harness.sameness.pair import TABLE, Kept, Pairs, find_kept, judge_pairs, make_pair
 
-    is_package = ":" not in first and second is None and not under
-    if is_package:
+    is_package = first is not None and ":" not in first and second is None and not under
+    kept = Kept(Path.cwd(), {}, ())
+    if first is None:
+        kept = find_kept(Path.cwd())
+        if not kept.pairs or under or contract or shape:
+            remedy = f"or list pairs under `{TABLE}` in pyproject.toml"
+            raise UsageError("nothing to compare", rule="name two targets", remedy=remedy)
+        pairs = tuple(kept.pairs.values())
+    elif is_package:
         if contract or shape:
             raise UsageError("cannot use `--contract` or `--shape` for a package", rule="its cases declare a contract")
         question = "harness.sameness.comparison:list_pairs"
@@ -84,20 +98,20 @@ def same(
 
     def work(comparison: Work) -> None:
         comparison.begin("comparing", len(pairs))
-        errors: list[UsageError] = []
+        errors: dict[str, UsageError] = {}
         # The functions of a package share a process, which takes two seconds to import torch.
         for group in [pairs] if is_package else [[pair] for pair in pairs]:
-            for judgment in _judge_pairs(group, errors):
+            for judgment in judge_pairs(group, errors, folder=kept.root, pythonpath=kept.pythonpath):
                 comparison.keep(judgment.title, take, judgment)
-        if errors:
-            raise errors[0]
+        for error in errors.values():
+            raise error
 
     def show(comparison: Work) -> int:
         early = comparison.early
         with output.written(lambda kind: write_document(kind, judgments, early)) as written:
             if output.is_full:
                 say(*(_format_line(judgment, is_single=len(pairs) == 1) for judgment in judgments), *written)
-                say(*([summarize(judgments, early)] if is_package or early else []))
+                say(*([summarize(judgments, early)] if is_package or kept.pairs or early else []))
             else:
                 say(*format_judgments(output.output_format, judgments, early))
         return int(any(judgment.fails for judgment in judgments))
@@ -105,24 +119,7 @@ def same(
     raise typer.Exit(run(work, show, kept=judgments, unit="pair", output=output))
 
 
-def _judge_pairs(pairs: "Sequence[Pair]", errors: list[UsageError]) -> "Iterator[Judgment]":
-    """Yield the judgments on pairs, which share a process; add the errors of others."""
-    from harness.execution.release import find_interpreter
-    from harness.isolation.delegate import Delegate
-    from harness.isolation.limits import Limits
-    from harness.record import Judgment
-
-    with Delegate("harness.sameness.comparison:compare_pair", limits=Limits()) as process:
-        for pair in pairs:
-            try:
-                if pair.change is not None and pair.change.kind == "release":
-                    find_interpreter(pair.change.value)
-                yield process.ask_about(pair.first, {"pair": pair}, Judgment)
-            except UsageError as error:
-                errors.append(error)
-
-
 def _format_line(judgment: "Judgment", *, is_single: bool) -> str:
     """Return the answer and its sentence, with its subject if there are several judgments."""
-    about = "" if is_single else f"{judgment.under or judgment.title}: "
+    about = "" if is_single else f"{judgment.name or judgment.under or judgment.title}: "
     return f"{judgment.answer.upper():<10}  {about}{judgment.sentence}"

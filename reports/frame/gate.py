@@ -8,7 +8,7 @@ from .declaration import CASE, REAL, TEXT, WHOLE, Column, Row, frame
 
 
 @frame(
-    Column("gate", TEXT, "numerics, counts or time"),
+    Column("gate", TEXT, "numerics, counts, time or sameness"),
     Column("case", TEXT, "family.module.function; empty if the finding concerns all cases"),
     Column("subject", TEXT, "law and dtype, ray, or quantity; empty for the case as a whole"),
     Column("outcome", TEXT, "regressed, improved, unchanged, new, inconclusive, or no verdict"),
