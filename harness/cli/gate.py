@@ -1,6 +1,7 @@
 """The commands ``gate`` and ``doctor``: whether a change may replace its baseline, and what this machine can detect."""
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -352,18 +353,33 @@ def doctor(
         float | None,
         thorough_option(min=1.0, help="Time limit, in seconds.", show_default="from pyproject.toml", metavar="SECONDS"),
     ] = None,
+    packages: Annotated[
+        bool, Option("--packages", help="Measure nothing: run the known defects of installed packages.")
+    ] = False,
+    fail_if_present: Annotated[
+        bool, Option("--fail-if-present", help="With --packages, exit with code 1 if a defect is present.")
+    ] = False,
 ) -> None:
-    """Measure the timing noise of this machine, which limits the gate.
+    """Measure the timing noise of this machine, which limits the gate, or list the defects of its packages.
 
     Examples
     --------
       harness doctor
       harness doctor homework.py:softmax --budget 60
+      harness doctor --packages --fail-if-present
+
+    With --packages, each defect on the page "Found in the wild" is present,
+    corrected or not installed. Its line of Python runs in a fresh process.
 
     Exit codes:
       0  the table is complete
+      1  with --fail-if-present: a defect is present
       2  nothing could be measured
     """
+    if fail_if_present and not packages:
+        raise UsageError("cannot use `--fail-if-present` without `--packages`")
+    if packages:
+        raise typer.Exit(_examine_packages(fail_if_present=fail_if_present))
     from harness.gate.doctor import advice, diagnose
     from harness.gate.finding import percent_slower
     from harness.gate.policy import project_root, read_policy
@@ -387,6 +403,16 @@ def doctor(
         say(f"control: 10 % more work in {diagnosis.evidence.control} is measured as {seen}")
     say(*(f"advice: {sentence}" for sentence in advice(diagnosis, policy)))
     raise typer.Exit(ExitCode.PASSED if diagnosis.sights else ExitCode.NO_ANSWER)
+
+
+def _examine_packages(*, fail_if_present: bool) -> int:
+    """Print each known defect with its state in this environment, and return the exit code."""
+    from harness.adoption.defect import State, examine_packages, read_defects
+
+    findings = examine_packages(read_defects())
+    counts = Counter(finding.state for finding in findings)
+    say(*map(str, findings), f"packages: {', '.join(f'{counts[state]} {state}' for state in State if counts[state])}")
+    return int(fail_if_present and counts[State.PRESENT] > 0)
 
 
 def _make_table(diagnosis: "Diagnosis") -> Table:

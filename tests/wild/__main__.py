@@ -4,9 +4,10 @@ import argparse
 import sys
 
 from wild.catalog import DEFECTS
-from wild.defect import Defect
 from wild.page import PAGE, page
 from wild.reproduction import MissingPackageError, add, complaint, read, reproduced
+
+from harness.adoption.defect import Defect
 
 
 def main() -> None:

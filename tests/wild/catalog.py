@@ -1,15 +1,8 @@
 """All defects, by package."""
 
-from wild import of_distributions, of_jax, of_models, of_statistics, of_torch
-from wild.defect import Defect
+from harness.adoption.defect import Defect, read_defects
 
-DEFECTS: list[Defect] = [
-    *of_torch.DEFECTS,
-    *of_distributions.DEFECTS,
-    *of_jax.DEFECTS,
-    *of_statistics.DEFECTS,
-    *of_models.DEFECTS,
-]
+DEFECTS = list(read_defects())
 
 
 def by_package() -> dict[str, list[Defect]]:

@@ -4,11 +4,11 @@ import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import mpmath
 from packaging.version import Version
 from wild.catalog import by_package
-from wild.defect import DIGITS, RIGHT_ULP, WRONG_ULP, Defect, true_value
-from wild.reproduction import Reproduction
+from wild.defect import DIGITS
+
+from harness.adoption.defect import RIGHT_ULP, WRONG_ULP, Defect, Reproduction
 
 PAGE = Path(__file__).parents[2] / "docs" / "found-in-the-wild.md"
 
@@ -32,8 +32,10 @@ and the page says when. Well-known packages are listed because many people use t
   harness knows. The harness itself reports some of the latter as lost digits, because it allows more to a formula as
   written. Commands for Keras need `KERAS_BACKEND=torch`.
 
-`python -m wild --run` in `tests/` reproduces the defects of installed packages, each in a fresh process, and
-`python -m wild` writes this page. A test fails when a release has corrected a defect. Python {python}, {machine}.
+`harness doctor --packages` runs the lines of the packages that you have installed, and prints for each defect whether
+it is present, corrected or not installed, and the way around it; `--fail-if-present` is for CI. `python -m wild --run`
+in `tests/` reproduces the defects of installed packages, each in a fresh process, and `python -m wild` writes this
+page. A test fails when a release has corrected a defect. Python {python}, {machine}.
 
 | function | prints | true | release | also in | found by |
 |---|---:|---:|---|---|---|
@@ -83,14 +85,14 @@ def page(reproductions: Sequence[Reproduction]) -> str:
 
 def _row(defect: Defect, of: Mapping[str, Sequence[Reproduction]]) -> str:
     found = _latest(of[defect.function])
-    cells = [f"`{defect.function}`", found.printed, _true(defect), f"{defect.package} {found.version}"]
+    cells = [f"`{defect.function}`", found.printed, defect.value, f"{defect.package} {found.version}"]
     cells += [_also(defect, of[defect.function]) or "-", "harness" if defect.command else "reading"]
     return f"| {' | '.join(cells)} |"
 
 
 def _section(defect: Defect, found: Sequence[Reproduction]) -> str:
     latest = _latest(found)
-    printed = f"It prints {latest.printed} instead of {_true(defect)}."
+    printed = f"It prints {latest.printed} instead of {defect.value}."
     if defect.mended_in:
         printed += f" Mended in {defect.mended_in}."
     return _SECTION.format(
@@ -117,7 +119,3 @@ def _latest(found: Sequence[Reproduction]) -> Reproduction:
 def _also(defect: Defect, found: Sequence[Reproduction]) -> str:
     others = sorted((Version(one.version), one) for one in found if one is not _latest(found) and one.is_wrong(defect))
     return ", ".join(one.version for _, one in others)
-
-
-def _true(defect: Defect) -> str:
-    return str(mpmath.nstr(true_value(defect), 20))

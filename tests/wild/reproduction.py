@@ -1,51 +1,22 @@
-"""Reproductions of defects in a fresh Python process, which imports nothing of this project."""
+"""The recorded reproductions of defects, and what is not as their entries say."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from packaging.version import Version
-from wild.defect import RIGHT_ULP, WRONG_ULP, Defect, error_ulp
+
+from harness.adoption.defect import Defect, Reproduction, reproduce
 
 RECORD = Path(__file__).with_name("reproduced.jsonl")
 """What each line printed, with each tried version of its package."""
 
-_PROGRAM = """
-import contextlib, io, json, sys
-from importlib.metadata import version
-for package, line in json.load(sys.stdin):
-    out = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(out):
-            exec(line, {})
-        error = ""
-    except Exception as raised:
-        error = f"{type(raised).__name__}: {raised}"
-    print(json.dumps([version(package), out.getvalue(), error]))
-"""
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """Output of the line of a defect, and of its fix, with a version of the package."""
-
-    function: str
-    version: str
-    printed: str
-    fixed: str
-
-    def is_wrong(self, defect: Defect) -> bool:
-        """Whether the defect is still there."""
-        return error_ulp(defect, self.printed) > WRONG_ULP
-
-    def is_fixed(self, defect: Defect) -> bool:
-        """Whether the fix prints the true value."""
-        return error_ulp(defect, self.fixed) <= RIGHT_ULP
+MISSING = ("ModuleNotFoundError", "ImportError", "importlib.metadata.PackageNotFoundError")
+"""Errors of packages that are not installed."""
 
 
 class MissingPackageError(Exception):
@@ -54,27 +25,14 @@ class MissingPackageError(Exception):
 
 def reproduced(defects: Sequence[Defect], python: str = sys.executable) -> list[Reproduction]:
     """Run the lines of the defects in one fresh process, and return what they printed."""
-    lines = [(one.package, f"{one.line}; print({one.fixed})") for one in defects]
-    done = subprocess.run(
-        [python, "-P", "-W", "ignore", "-c", _PROGRAM],
-        input=json.dumps(lines),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    results = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
-    if len(results) < len(defects):
-        raise MissingPackageError(
-            f"{defects[len(results)].package}: {(done.stderr.splitlines() or ['the process ended'])[-1]}"
-        )
     found = []
-    for defect, (version, printed, error) in zip(defects, results, strict=True):
-        if error.startswith(("ModuleNotFoundError", "ImportError")):
-            raise MissingPackageError(f"{defect.package}: {error}")
-        if error:
-            raise RuntimeError(f"{defect.line}\n{error}")
-        wrong, fixed = printed.split()
-        found.append(Reproduction(defect.function, version, wrong, fixed))
+    for defect, output in zip(defects, reproduce(defects, python), strict=True):
+        if isinstance(output, Reproduction):
+            found.append(output)
+        elif output.startswith(MISSING):
+            raise MissingPackageError(f"{defect.package}: {output}")
+        else:
+            raise RuntimeError(f"{defect.line}\n{output}")
     return found
 
 

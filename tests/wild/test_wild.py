@@ -2,11 +2,16 @@
 
 from dataclasses import replace
 
+import mpmath
+import numpy
 import pytest
+from samples.command import Command
 from wild.catalog import DEFECTS, by_package
-from wild.defect import Defect, error_ulp
+from wild.defect import true_value
 from wild.page import PAGE, page, shell
-from wild.reproduction import MissingPackageError, Reproduction, complaint, is_installed, read, reproduced
+from wild.reproduction import MissingPackageError, complaint, is_installed, read, reproduced
+
+from harness.adoption.defect import Defect, Reproduction, State, examine_packages
 
 WRONG = Defect(
     function="numpy.exp",
@@ -14,6 +19,7 @@ WRONG = Defect(
     setup="import numpy",
     wrong="numpy.exp(1.0) - 1",
     truth="exp(1)",
+    value="2.7182818284590452354",
     matters="Never.",
     fix="exp(x)",
     fixed="numpy.exp(1.0)",
@@ -74,14 +80,19 @@ def test_a_missing_package_is_no_defect() -> None:
 )
 def test_errors_are_in_units_of_the_last_place(printed: str, dtype: str, lost: str) -> None:
     """NaN and infinity are infinitely wrong where the truth is finite."""
-    assert error_ulp(replace(WRONG, dtype=dtype), printed) == pytest.approx(float(lost), rel=0.2)
+    assert replace(WRONG, dtype=dtype).compute_error_ulp(printed) == pytest.approx(float(lost), rel=0.2)
 
 
 def test_a_true_infinity_or_nan_is_right() -> None:
     """A function may have such a value."""
-    assert error_ulp(replace(WRONG, truth="inf"), "inf") == 0
-    assert error_ulp(replace(WRONG, truth="nan"), "nan") == 0
-    assert error_ulp(replace(WRONG, truth="nan"), "0.0") == float("inf")
+    assert replace(WRONG, value="inf").compute_error_ulp("inf") == 0
+    assert replace(WRONG, value="nan").compute_error_ulp("nan") == 0
+    assert replace(WRONG, value="nan").compute_error_ulp("0.0") == float("inf")
+
+
+def test_the_true_values_are_those_of_the_definitions() -> None:
+    """The package has their digits, because it does not need mpmath."""
+    assert [one.function for one in DEFECTS if one.value != str(mpmath.nstr(true_value(one), 20))] == []
 
 
 def test_every_entry_is_recorded_as_wrong_with_a_fix() -> None:
@@ -105,3 +116,36 @@ def test_the_page_is_the_one_in_docs() -> None:
     """Otherwise run ``python -m wild`` in tests/."""
     shown = PAGE.read_text(encoding="utf-8").split("\n| function |")[1]
     assert shown == page(read()).split("\n| function |")[1]
+
+
+# In the environment of a user
+
+
+def test_each_defect_is_present_corrected_or_not_installed() -> None:
+    """A line that does not run is none of these."""
+    mended = replace(WRONG, wrong="numpy.exp(1.0)")
+    absent = replace(WRONG, pip="no-such-package")
+    broken = replace(WRONG, setup="import numpy; numpy.no_such_function()")
+    assert list(map(str, examine_packages([WRONG, absent, mended, broken]))) == [
+        f"PRESENT        numpy.exp (numpy {numpy.__version__} prints 1.718281828459045 instead of {WRONG.value}); "
+        "use exp(x)",
+        f"CORRECTED      numpy.exp (numpy {numpy.__version__} prints 2.718281828459045); use exp(x)",
+        f"UNKNOWN        numpy.exp (numpy {numpy.__version__}: AttributeError: module 'numpy' has no attribute "
+        "'no_such_function'); use exp(x)",
+        "NOT INSTALLED  numpy.exp (no-such-package); use exp(x)",
+    ]
+
+
+def test_the_command_has_a_line_for_each_defect(harness_command: Command) -> None:
+    """The exit code tells whether a defect is present if the user asks for that."""
+    done = harness_command("doctor --packages", code=0)
+    *lines, summary = done.stdout.splitlines()
+    assert len(lines) == len(DEFECTS)
+    states = [line.partition("  ")[0].lower() for line in lines]
+    assert set(states) <= set(State)
+    gelu = next(line for line in lines if "torch.nn.functional.gelu" in line)
+    assert gelu.endswith("use `x / 2 * erfc(-x / sqrt(2))`")
+    assert summary.startswith(f"packages: {states.count('present')} present, ")
+    code = int("present" in states)
+    assert harness_command("doctor --packages --fail-if-present", code=code).stdout.endswith(f"{summary}\n")
+    assert "cannot use `--fail-if-present` without" in harness_command("doctor --fail-if-present").refusal
