@@ -57,7 +57,8 @@ def same(
 
     A step is a function without arguments, which is called three times. Returned
     tensors, gradients, weights and buffers are compared. Of a package of cases,
-    each function from scratch is compared with each concise one.
+    each function is compared under the change, or each one from scratch with each
+    concise one.
 
     Changes:
       compile, autocast, threads, seed, processor, release=torch==X, device=cuda;
@@ -71,10 +72,11 @@ def same(
          control shows that a difference would not be seen
     """
     from harness.isolation.delegate import run_in_child
+    from harness.sameness.change import read_change
     from harness.sameness.output import format_judgments, summarize, write_document
     from harness.sameness.pair import TABLE, Kept, Pairs, find_kept, judge_pairs, make_pair
 
-    is_package = first is not None and ":" not in first and second is None and not under
+    is_package = first is not None and ":" not in first and second is None
     kept = Kept(Path.cwd(), {}, ())
     if first is None:
         kept = find_kept(Path.cwd())
@@ -86,7 +88,8 @@ def same(
         if contract or shape:
             raise UsageError("cannot use `--contract` or `--shape` for a package", rule="its cases declare a contract")
         question = "harness.sameness.comparison:list_pairs"
-        pairs = run_in_child(question, {"target": first}, Pairs, target=first).pairs
+        arguments = {"target": first, "changes": [*map(read_change, under or ())]}
+        pairs = run_in_child(question, arguments, Pairs, target=first).pairs
     else:
         texts: "Sequence[str | None]" = under or [None]
         pairs = tuple(make_pair(first, second, text, contract, shape or ()) for text in texts)
@@ -110,16 +113,14 @@ def same(
         early = comparison.early
         with output.written(lambda kind: write_document(kind, judgments, early)) as written:
             if output.is_full:
-                say(*(_format_line(judgment, is_single=len(pairs) == 1) for judgment in judgments), *written)
+                for judgment in judgments:
+                    title = judgment.name or (judgment.title if is_package else judgment.under)
+                    about = f"{title}: " if len(pairs) > 1 else ""
+                    say(f"{judgment.answer.upper():<10}  {about}{judgment.sentence}")
+                say(*written)
                 say(*([summarize(judgments, early)] if is_package or kept.pairs or early else []))
             else:
                 say(*format_judgments(output.output_format, judgments, early))
         return int(any(judgment.fails for judgment in judgments))
 
     raise typer.Exit(run(work, show, kept=judgments, unit="pair", output=output))
-
-
-def _format_line(judgment: "Judgment", *, is_single: bool) -> str:
-    """Return the answer and its sentence, with its subject if there are several judgments."""
-    about = "" if is_single else f"{judgment.name or judgment.under or judgment.title}: "
-    return f"{judgment.answer.upper():<10}  {about}{judgment.sentence}"

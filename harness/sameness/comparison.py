@@ -11,6 +11,7 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError
 from harness.record import Accuracy, Judgment, Sameness
+from harness.sameness.change import Change
 from harness.sameness.changed_run import record_changed
 from harness.sameness.inputs import choose_inputs
 from harness.sameness.judgment import NAMES, judge
@@ -148,10 +149,11 @@ def _describe_bounds(name: str, accuracies: Sequence[Accuracy]) -> str:
 # The pairs of a package
 
 
-def list_pairs(target: str, report: Callable[[str], object]) -> Pairs:
-    """Return the pairs of a package of cases: each function from scratch with each concise one.
+def list_pairs(target: str, changes: Sequence[Change], report: Callable[[str], object]) -> Pairs:
+    """Return the pairs of a package of cases: each function under each change.
 
-    Both have the same family, contract and conventions.
+    Without changes, each function from scratch is compared with each concise one of the same family, contract and
+    conventions.
 
     Raises
     ------
@@ -161,21 +163,16 @@ def list_pairs(target: str, report: Callable[[str], object]) -> Pairs:
     cases = Target(target).cases()
     report(target)
     functions = [case for case in map(claimed, cases) if contract_named(case.contract).form == "function"]
-    pairs = tuple(
-        Pair(
-            first=first.target,
-            second=second.target,
-            contract=first.contract,
-            declares=first.declares,
-            is_declared=bool(first.breaks or second.breaks),
-        )
-        for first, second in product(functions, functions)
+    sides = [Pair(first=case.target, contract=case.contract, declares=case.declares) for case in functions]
+    pairs = [side.model_copy(update={"change": change}) for side in sides for change in changes] or [
+        side.model_copy(update={"second": second.target, "is_declared": bool(first.breaks or second.breaks)})
+        for (side, first), second in product(zip(sides, functions, strict=True), functions)
         if (first.style, second.style) == ("scratch", "concise") and _get_key(first) == _get_key(second)
-    )
+    ]
     if not pairs:
         rule = "it must have functions from scratch and concise ones for the same contract"
         raise UsageError(f"no pairs in `{target}`", rule=rule)
-    return Pairs(pairs=pairs)
+    return Pairs(pairs=tuple(pairs))
 
 
 def _get_key(case: Case) -> tuple[str, str, Mapping[str, Any]]:

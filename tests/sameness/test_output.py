@@ -121,6 +121,11 @@ def test_a_package_has_a_pair_for_each_contract(harness_command: Command) -> Non
         assert lines[0].startswith("DIFFERENT   own.scratch:softmax and own.concise:softmax: the result of call")
         assert lines[1].startswith("ROUNDING    own.scratch:shifted_softmax and own.concise:softmax: ")
         assert lines[2:] == ["same: 1 rounding, 1 different"]
+        lines = harness_command("same own --under threads", code=0).stdout.splitlines()
+        assert [line.split()[2] for line in lines[:-1] if line.startswith("SAME")] == [
+            *("own.scratch:softmax", "own.scratch:shifted_softmax", "own.concise:softmax", "own.concise:relu"),
+        ]
+        assert lines[-1] == "same: 4 same bits"
     assert "cannot use `--contract` or `--shape` for a package" in harness_command("same own --shape 2").refusal
     (package / "__init__.py").write_text("from harness.case import Case\nCASES = [Case(abs, 'relu')]", encoding="utf-8")
     assert "no pairs in `own`: it must have functions from scratch" in harness_command("same own").refusal
