@@ -26,7 +26,7 @@ from harness.error import UsageError, did_you_mean, join_names, nearest
 from harness.execution.interrupt import interruptible
 from harness.exit_code import ExitCode
 from harness.proof.command import prove
-from harness.proof.float32.command import accuracy, diff
+from harness.proof.float32.command import accuracy
 from harness.sameness.command import same
 from harness.surveyor.command import survey
 from harness.tolerances.command import tolerances
@@ -215,7 +215,7 @@ COMMANDS: Mapping[str, Mapping[str, Callable[..., Any]]] = {
     "How fast is it?": {"bench": bench, "tune": tune},
     "Which tolerance is right?": {"tolerances": tolerances},
     "Is it still the same?": {"same": same},
-    "Did a change make it worse?": {"gate": gate.gate, "diff": diff, "doctor": gate.doctor, "freeze": laws.freeze},
+    "Did a change make it worse?": {"gate": gate.gate, "doctor": gate.doctor, "freeze": laws.freeze},
     "How do I start in a project?": {"init": init},
     "What is there to check?": {"list": laws.list_, "explain": laws.explain},
     "How do I learn it?": {"learn": learn},

@@ -36,7 +36,6 @@ WORKS_ON = {
     "list": "What to list",
     "freeze": "What to keep",
     "bench": "What to time",
-    "diff": "What to compare",
     "tolerances": "What to run",
     "doctor": "What to time",
     "gate": "What to compare",

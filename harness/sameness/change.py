@@ -1,5 +1,8 @@
 """Changes under which a function or a step runs; importing this module does not import torch."""
 
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.error import UsageError, did_you_mean, join_names
@@ -71,3 +74,15 @@ def require_fit(change: Change, *, is_step: bool) -> None:
     if applies_to not in {"both", "step" if is_step else "function"}:
         rule = "only a step takes no arguments" if applies_to == "step" else "a step takes no arguments"
         raise UsageError(f"cannot apply `{change}`", rule=f"it is for a {applies_to}, and {rule}")
+
+
+def find_releases(first: str | None, second: str | None, under: Sequence[str]) -> tuple[str, str] | None:
+    """Return two releases or interpreters, if a command names such; this one for the target ``torch``."""
+    if second is not None and first is not None and (_is_release(first) or _is_release(second)):
+        return first, second
+    names = [text.partition("=")[::2] for text in under]
+    return (names[0][1], sys.executable) if first == "torch" and [name for name, _ in names] == ["release"] else None
+
+
+def _is_release(text: str) -> bool:
+    return text.startswith("torch==") or (":" not in text and not text.endswith(".py") and Path(text).is_file())

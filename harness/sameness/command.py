@@ -7,6 +7,7 @@ import typer
 
 from harness.command.option_groups import takes_options
 from harness.command.options import ContractOption, Output, say
+from harness.command.panels import thorough_option
 from harness.command.runner import Work, run
 from harness.error import UsageError
 
@@ -39,6 +40,24 @@ def same(
         list[str] | None,
         typer.Option(help="Shape of an argument without a contract, such as 32,64; once for each.", metavar="N,..."),
     ] = None,
+    operations: Annotated[
+        str | None,
+        typer.Option(
+            help="Between releases: operations, such as exp,log.",
+            show_default="all",
+            metavar="NAME,...",
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        thorough_option(
+            min=1,
+            max=1 << 16,
+            help="Between releases: number of blocks to compare; a block is 65,536 neighboring float32 numbers.",
+            show_default="65536, which are all numbers",
+            metavar="N",
+        ),
+    ] = None,
     output: Output,
 ) -> None:
     """Decide whether two functions or two training steps differ by more than rounding.
@@ -51,6 +70,7 @@ def same(
       harness same mine.py:softmax --under compile --under batch
       harness same train.py:step --under accumulation=4
       harness same cases
+      harness same torch==2.12.1 torch==2.13.0 --sample 256
 
     Without an argument, the pairs in [tool.harness.same] of pyproject.toml are
     compared, such as fused = { a = "mine.py:softmax", b = "torch:softmax" }.
@@ -60,6 +80,13 @@ def same(
     each function is compared under the change, or each one from scratch with each
     concise one.
 
+    Two releases of torch, or paths of Python interpreters, are compared bit by bit
+    in the elementary operations; exact arithmetic decides which result is better.
+    All float32 numbers take about a minute for each operation, or several minutes
+    if many results changed. `same torch --under release=torch==X` compares with
+    this environment. pip installs each release once, with its own settings, such
+    as PIP_INDEX_URL, in .harness/environments.
+
     Changes:
       compile, autocast, threads, seed, processor, release=torch==X, device=cuda;
       of a function: batch; of a step: accumulation=PARTS, resume, foreach, fused
@@ -67,15 +94,24 @@ def same(
     Exit codes:
       0  same bits, or they differ by rounding only
       1  they are different, or both train nothing; in a package of cases, only
-         if neither case declares a failure
+         if neither case declares a failure; between releases, a result is worse
       2  there is no answer: a target cannot be run, there are no inputs, or a
          control shows that a difference would not be seen
     """
     from harness.isolation.delegate import run_in_child
-    from harness.sameness.change import read_change
+    from harness.sameness.change import find_releases, read_change
     from harness.sameness.output import format_judgments, summarize, write_document
     from harness.sameness.pair import TABLE, Kept, Pairs, find_kept, judge_pairs, make_pair
 
+    releases = find_releases(first, second, under or ())
+    if releases is not None:
+        if contract or shape or output != Output():
+            raise UsageError("cannot use these options for releases", rule="they are for functions and steps")
+        from harness.sameness.release import compare_releases
+
+        raise typer.Exit(compare_releases(releases, operations, sample or 1 << 16))
+    if operations or sample:
+        raise UsageError("cannot use `--operations` or `--sample`", rule="they are for releases of torch")
     is_package = first is not None and ":" not in first and second is None
     kept = Kept(Path.cwd(), {}, ())
     if first is None:

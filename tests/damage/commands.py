@@ -1,6 +1,6 @@
 """Kill real commands at random moments: the remains can be read and continued, and no process survives.
 
-All commands that write files are killed, except ``harness diff``, which writes none.
+All commands that write files are killed, except ``harness same`` for two releases, which writes none.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""``harness diff``: two interpreters, one with a planted change, and releases that pip installs."""
+"""``harness same`` for releases of torch: two interpreters, a planted change, and releases that pip installs."""
 
 import os
 from collections.abc import Iterator
@@ -41,20 +41,30 @@ def fake(folder: Path, python: str, patch: str) -> str:
 
 def test_the_same_release_has_no_difference(harness_command: Command, python: str) -> None:
     """The table says how many inputs were compared."""
-    done = harness_command("diff", python, python, "--operations", "exp,tanh", "--sample", "8", code=0)
+    done = harness_command("same", python, python, "--operations", "exp,tanh", "--sample", "8", code=0)
     assert "searched, 524,288 inputs" in done.stdout
     assert f"before: torch {torch.__version__} with" in done.stdout
-    assert "diff: no result is worse" in done.stdout
+    assert "same: no result is worse" in done.stdout
+
+
+def test_a_release_is_compared_with_this_environment(harness_command: Command, python: str) -> None:
+    """The target is torch itself; options for functions do not apply."""
+    words = ("same", "torch", "--under", f"release={python}")
+    done = harness_command(*words, "--operations", "exp", "--sample", "1", code=0)
+    assert "searched, 65,536 inputs" in done.stdout
+    assert "cannot use these options for releases" in harness_command(*words, "--json", "it.json").refusal
+    refusal = harness_command("same", "mine.py:f", "mine.py:g", "--sample", "1").refusal
+    assert "cannot use `--operations` or `--sample`: they are for releases of torch" in refusal
 
 
 def test_a_better_release_passes_and_a_worse_one_fails(harness_command: Command, python: str, tmp_path: Path) -> None:
     """The same change in the other direction is worse."""
     words = ("--operations", "exp", "--sample", "128")
     precise = fake(tmp_path / "fake", python, MORE_PRECISE)
-    better = harness_command("diff", python, precise, *words, code=0).stdout
-    assert "diff: no result is worse" in better
+    better = harness_command("same", python, precise, *words, code=0).stdout
+    assert "same: no result is worse" in better
     assert "better" in better.split("exp", 1)[1]
-    assert "diff: results of exp are worse" in harness_command("diff", precise, python, *words, code=1).stdout
+    assert "same: results of exp are worse" in harness_command("same", precise, python, *words, code=1).stdout
 
 
 def test_a_single_wrong_result_is_found(
@@ -63,7 +73,7 @@ def test_a_single_wrong_result_is_found(
     """The table has the input and both results. Only positive numbers are compared."""
     monkeypatch.setattr(difference, "BLOCKS", 1 << 15)
     wrong = fake(tmp_path / "fake", python, ONE_WRONG)
-    done = harness_command("diff", python, wrong, "--operations", "exp", "--sample", "256", code=1)
+    done = harness_command("same", python, wrong, "--operations", "exp", "--sample", "256", code=1)
     assert "2.7182817459106445 to 2.0 at 0x1.0000000000000p+0, worse" in " ".join(done.stdout.split())
 
 
@@ -72,7 +82,7 @@ def test_an_installed_release_is_used_again(harness_command: Command, python: st
     folder = Path(".harness", "environments", "torch==1.2.3")
     fake(folder / "bin", python, "pass")
     (folder / "complete").touch()
-    done = harness_command("diff", "torch==1.2.3", python, "--operations", "exp", "--sample", "1", code=0)
+    done = harness_command("same", "torch==1.2.3", python, "--operations", "exp", "--sample", "1", code=0)
     assert "torch==1.2.3/bin/python" in done.stdout
 
 
@@ -82,7 +92,7 @@ def test_a_release_that_does_not_exist_is_one_sentence(
     """Pip gives the reason."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    done = harness_command("diff", "torch==0.0.1.2", python)
+    done = harness_command("same", "torch==0.0.1.2", python)
     expected = "cannot install `torch==0.0.1.2`: No matching distribution found for torch==0.0.1.2"
     assert done == (2, "", f"harness: {expected}\n")
 
@@ -95,7 +105,7 @@ def test_a_release_that_a_constraint_refuses_is_named_with_the_constraint(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_CONSTRAINT", str(Path("constraints.txt").absolute()))
-    refusal = harness_command("diff", "torch==0.0.1.2", python).refusal
+    refusal = harness_command("same", "torch==0.0.1.2", python).refusal
     assert refusal.startswith("harness: cannot install `torch==0.0.1.2`: The user requested torch==0.0.1.2; ")
     assert "The user requested (constraint) torch==1.2.3" in refusal
 
@@ -111,7 +121,7 @@ def test_usage_errors(harness_command: Command, python: str, tmp_path: Path) -> 
         ((fake(tmp_path / "none", python, "raise ImportError('no torch')"), python), "ImportError: no torch"),
         ((fake(tmp_path / "old", python, LACKING), python, "--operations", "exp"), "its torch may lack the operation"),
     ):
-        assert message in harness_command("diff", *words).refusal
+        assert message in harness_command("same", *words).refusal
 
 
 def test_an_interrupt_keeps_the_finished_operations(
@@ -127,6 +137,6 @@ def test_an_interrupt_keeps_the_finished_operations(
 
     monkeypatch.setattr(difference.Difference, "compare", interrupted)
     words = ("--operations", "exp,tanh", "--sample", "1")
-    done = harness_command("diff", python, python, *words, code=130)
+    done = harness_command("same", python, python, *words, code=130)
     assert "searched, 65,536 inputs" in done.stdout
-    assert done.stdout.endswith("diff: no result is worse -- interrupted after 1 of 2 operations\n")
+    assert done.stdout.endswith("same: no result is worse -- interrupted after 1 of 2 operations\n")
