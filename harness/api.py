@@ -211,7 +211,8 @@ def formula_contract(
     inputs
         Values that an input may have: ``{"x": "positive", "p": "distribution", "t": "-1..1", "keep": "mask"}``.
     over
-        Elements that the formula's reductions cover: ``rows``, or ``all``.
+        Elements that reductions cover: ``rows`` or ``all``. With ``mean`` or ``sum``, the results of the rows are
+        reduced as well.
 
     Raises
     ------

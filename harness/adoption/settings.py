@@ -65,7 +65,7 @@ class TargetTable(Options):
     formula: str | None = None
     form: str | None = None
     input: Mapping[str, str] = Field(default_factory=dict)
-    over: Literal["rows", "all"] = "rows"
+    over: Literal["rows", "all", "mean", "sum"] = "rows"
     call: str | None = None
     declare: Mapping[str, Value] = Field(default_factory=dict)
     breaks: Mapping[str, str] = Field(default_factory=dict)

@@ -113,8 +113,8 @@ class Question:
     )
     over: str = option_field(
         "--over",
-        "Elements that the formula's reductions cover: rows, or all.",
-        metavar="rows|all",
+        "Elements that reductions cover: rows, or all; with mean or sum, the results of the rows are reduced as well.",
+        metavar="rows|all|mean|sum",
         panel=FORMULA,
         default="rows",
     )

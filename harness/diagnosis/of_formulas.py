@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from harness.diagnosis import generic
 from harness.diagnosis.marks import calls, keyword, multiplies, other_axis
+from harness.diagnosis.of_losses import REDUCTIONS, reduce_rows
 from harness.diagnosis.operation import Choice, Operation, mistake
 from harness.diagnosis.variants import UNKNOWN, Variant, generate_variants
 from harness.error import UsageError
@@ -71,22 +73,38 @@ def _build_from_text(text: str) -> Operation | None:
     compute = partial(_compute_value, formula, root)
     kinds = {name: (domain.kind in {"mask", "index"}, domain.per_row) for name, domain in formula.domains.items()}
     alike = tuple(name for name, kind in kinds.items() if not kind[0] and list(kinds.values()).count(kind) > 1)
+    fixed = (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.SQUARE, generic.RECIPROCAL)
+    after = (*fixed, generic.FACTOR, generic.CONSTANT)
     instead = (
         *(_RIVALS if len(kinds) == 1 else ()),
         *(_make_choice(formula, variant) for variant in generate_variants(root, alike)),
     )
+    if reduction := formula.spelling.reduction:
+        slots = {"instead": instead, "reduction": _REDUCTIONS[reduction], "after": after}
+        return Operation(lambda s, *inputs: reduce_rows(s, compute(*inputs), reduction), slots)
     if formula.by_rows and root.extent == ENTRY and not any(per_row for _, per_row in kinds.values()):
         instead = (_reduce_columns(compute), *instead)
-    fixed = (generic.SIGN, generic.ROOT, generic.BITS, generic.COMPLEMENT, generic.SQUARE, generic.RECIPROCAL)
-    after = (*fixed, generic.FACTOR, generic.CONSTANT)
     return Operation(lambda _, *inputs: compute(*inputs), {"instead": instead, "after": after})
+
+
+_REDUCTIONS = {
+    reduction: tuple(
+        replace(choice, sentence=f"{choice.computation}; the formula is {{op}}", declare="")
+        for choice in REDUCTIONS
+        if choice.key != reduction
+    )
+    for reduction in ("mean", "sum")
+}
+"""Other reductions of the rows, by the reduction that the formula has."""
 
 
 def _make_choice(formula: Formula, variant: Variant) -> Choice:
     """Return the deviation that computes a variant."""
 
     def apply(*inputs: Any, c: float = 0.0) -> Tensor:
-        return _compute_value(formula, variant.root, *inputs, c=c)
+        rows = _compute_value(formula, variant.root, *inputs, c=c)
+        reduction = formula.spelling.reduction
+        return getattr(rows, reduction)() if reduction else rows
 
     wanted = _WANTED.get(variant.key, "; the formula is {op}") if "; " not in variant.clause else ""
     return mistake(variant.key, f"{variant.clause}{wanted}", apply, *variant.marks, numbers=variant.numbers)

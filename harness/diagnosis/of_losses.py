@@ -25,7 +25,7 @@ def reduce_rows(s: Setting, rows: Tensor, default: str = "mean", columns: int = 
     return s.call("reduction", usual, rows, columns)  # type: ignore[no-any-return]
 
 
-_REDUCTIONS = (
+REDUCTIONS = (
     mistake("sum", "the losses of the rows are summed; {op} takes their mean",
             lambda rows, _: rows.sum(), calls("sum"), declare="reduction=sum"),
     mistake("mean", "the mean of the losses is taken; {op} is declared as their sum",
@@ -73,7 +73,7 @@ OPERATIONS["cross_entropy"] = Operation(_compute_cross_entropy, {
         generic.NEGATED_LOGITS,
         generic.TEMPERATURE_ROOT,
     ),
-    "reduction": (*_REDUCTIONS, _PER_ELEMENT),
+    "reduction": (*REDUCTIONS, _PER_ELEMENT),
     "form": (
         mistake("missing log", "the logarithm is missing: the negative probability is averaged; "
                 "{op} takes -ln of the probability",
@@ -128,7 +128,7 @@ OPERATIONS["nll_of_probabilities"] = Operation(_compute_nll, {
                 lambda rows, p, labels: rows - torch.log1p(-p).sum(-1) + torch.log1p(-_select(p, labels))),
     ),
     "before": LABELS,
-    "reduction": (*_REDUCTIONS, _PER_ELEMENT),
+    "reduction": (*REDUCTIONS, _PER_ELEMENT),
     "after": IN_LOGARITHMS,
     "eps": GUARDS,
 })  # fmt: skip
@@ -160,7 +160,7 @@ OPERATIONS["binary_cross_entropy_with_logits"] = Operation(_compute_bce, {
         mistake("weight", "the term t ln p has the weight {c}; {op} gives both classes the weight 1", None,
                 keyword("pos_weight", "weight"), marks.number, numbers=generic.POSITIVE),
     ),
-    "reduction": _REDUCTIONS,
+    "reduction": REDUCTIONS,
     "after": IN_LOGARITHMS,
     "eps": (
         GUARDS[0],
@@ -196,7 +196,7 @@ OPERATIONS["squared_error"] = Operation(_compute_squared_error, {
         mistake("relative", "the differences are divided by the targets; {op} is absolute",
                 lambda d, a, b: (d / b) ** 2),
     ),
-    "reduction": _REDUCTIONS,
+    "reduction": REDUCTIONS,
     "after": (generic.ROOT, generic.SIGN, generic.LOGARITHM, generic.FACTOR, generic.CONSTANT),
 })  # fmt: skip
 
@@ -281,7 +281,7 @@ OPERATIONS["gaussian_nll"] = Operation(_compute_gaussian, {
                 lambda y, *_: y + math.log(2.0 * math.pi) / 2.0, keyword("full"), calls("log"), adds),
         *IN_LOGARITHMS,
     ),
-    "reduction": _REDUCTIONS,
+    "reduction": REDUCTIONS,
     "before": (
         mistake("swapped", "mean and variance are exchanged; {op} takes the mean first", lambda m, t, v: (v, t, m)),
     ),

@@ -91,16 +91,15 @@ def _points(model: Model) -> Mapping[str, Tensor]:
     scale = portable.exp2(rng.integers(-6, 6, size=(rows, 1)).astype(float))
     points = {}
     for name, domain in formula.domains.items():
-        wide = len(model.axes(name)) > 1
+        wide = len(model.row_axes(name)) > 1
         x = np.round(portable.standard_normal(rng, (rows, 3 if wide else 1)) * scale * 64.0) / 64.0 + 1.0 / 64.0
         ready = of_inputs.map_into_domain(x, domain, _DOUBLE, width=3, varied=True)
         points[name] = ready if wide else ready[:, 0]
     return points
 
 
-OVER_ALL = "; to check one number for all rows, use `--over all`"
-OF_MEAN = "; to check the mean or the sum, pass `--over all` and a `--formula` of the form `mean(...)` or `sum(...)`"
-"""Hints for a formula of rows, and for one of entries, whose implementation returns one number."""
+OVER = "; to check their mean or sum, pass `--over mean` or `--over sum`; for one formula of all entries, `--over all`"
+"""Hint for an implementation that returns one number for all rows."""
 
 MAX_PLACES = 65_535
 """Largest whole number up to which a ray tries every one, so that the first failure is known exactly."""
@@ -109,7 +108,7 @@ MAX_PLACES = 65_535
 def _rays(model: Model) -> tuple[Ray, ...]:
     """Return a ray for each input and sign, the other inputs being one; a single number has the usual rays."""
     is_alone = len(model.names) == 1
-    if is_alone and not model.whole and model.formula.domains[model.names[0]].kind in {"real", "positive"}:
+    if is_alone and not model.grouped and model.formula.domains[model.names[0]].kind in {"real", "positive"}:
         return ()
     domains = model.formula.domains.items()
     return tuple(_ray(model, name, sign) for name, domain in domains for sign in _signs(domain, is_alone=is_alone))
@@ -146,7 +145,7 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
         t = t.to(format_.dtype)
         inputs: dict[str, Any] = {}
         for key in model.names:
-            shape = (len(t), 3) if len(model.axes(key)) > 1 else (len(t),)
+            shape = (len(t), 3) if len(model.row_axes(key)) > 1 else (len(t),)
             ones = np.ones((len(t), shape[-1] if len(shape) > 1 else 1))
             domain = model.formula.domains[key]
             # An input whose range includes one is set to one, others to the middle of their range.
@@ -158,6 +157,8 @@ def _along(model: Model, name: str, sign: float) -> Callable[[Tensor, Format], d
         if model.formula.domains[name].kind == "distribution":
             x[:, 1:] = ((1.0 - t.double()[:, None]) / (x.shape[1] - 1)).to(t.dtype)
         x[(..., 0) if x.ndim > 1 else ...] = sign * t
+        if model.reduction:
+            inputs = {key: x[:, None] for key, x in inputs.items()}
         shape = (len(t), 3) if len(model.axes(COTANGENT)) > 1 else (len(t),)
         return {**inputs, COTANGENT: torch.ones(shape, dtype=t.dtype)}
 
@@ -190,7 +191,7 @@ def contract_of(text: str, name: str = "") -> Contract:
     derived: list[Law] = []
 
     def long(format_: Format) -> st.SearchStrategy[Example]:
-        return of_inputs.long(formula, format_)
+        return laws.group(of_inputs.long(formula, format_))
 
     if formula.by_rows:
         cause = (
@@ -202,31 +203,31 @@ def contract_of(text: str, name: str = "") -> Contract:
     if first is not None:
         on_long = derivative_laws(first, *([long] if formula.by_rows else []), second=False)
         derived += [replace(law, examples=min(law.examples or OF_FORMULA, 6)) for law in map(_forgiving, on_long)]
-    if not model.whole:
+    if not model.grouped:
         derived.append(no_drift(value, _many(model)))
     names = {name: of_inputs.axes_of(formula, name, model.axes(name)) for name in model.names}
     return Contract(
         name or text,
         signature=_signature(model),
-        summary=formula.spelling.definition,
+        summary=formula.spelling.statement,
         domain=_domain(formula),
         inputs=laws.draw_examples(cotangent=True),
         laws=(
             value,
             *rest,
             *gradients,
-            *empty_rows.laws(model),
+            *(() if model.reduction else empty_rows.laws(model)),
             *derived,
-            *implementation_laws(value, rows=not model.whole, nan=_shows_nan(formula)),
+            *implementation_laws(value, rows=not model.grouped, nan=_shows_nan(formula)),
         ),
         axes={**names, COTANGENT: of_inputs.cotangent_axes(model.axes(COTANGENT))},
         output=model.output,
-        conventions=empty_rows.conventions(model),
+        conventions={} if model.reduction else empty_rows.conventions(model),
         rays=_rays(model),
-        grouped=model.whole,
-        of_one_number="" if model.whole else OVER_ALL if formula.by_rows else OF_MEAN,
+        grouped=model.grouped,
+        of_one_number="" if model.grouped or model.output == ("n", "k") else OVER,
         examples=OF_FORMULA,
-        remark=cache(lambda _: remark(model)),
+        remark=None if model.reduction else cache(lambda _: remark(model)),
     )
 
 
@@ -268,7 +269,7 @@ def _shows_nan(formula: Formula) -> bool:
 
 
 def _signature(model: Model) -> str:
-    axes = {name: model.axes(name)[model.whole :] for name in model.names}
+    axes = {name: model.axes(name)[model.grouped :] for name in model.names}
     inputs = ", ".join(f"{name}[{','.join(axes[name])}]" for name in model.names)
     return f"({inputs}) -> [{','.join(model.output)}]"
 

@@ -84,6 +84,9 @@ def parse(spelling: Spelling) -> Formula:
     by_rows = any(part.operation in {*of.REDUCTIONS, *of.STEPS} for root in roots for part in order(root))
     if spelling.whole and (not by_rows or roots[0].extent == ENTRY or any(domain.per_row for _, domain in inputs)):
         raise UsageError(f"with `--over all`, the formula must reduce all its inputs, got `{spelling.definition}`")
+    if spelling.reduction and by_rows and roots[0].extent == ENTRY:
+        rule = "the formula must give one number for each row"
+        raise UsageError(f"cannot use `--over {spelling.reduction}`", rule=rule, value=f"`{spelling.definition}`")
     graphs = {name: _input(name, domain) for name, domain in inputs}
     return Formula(complete, roots[0], standard_form(roots[-1]), graphs, by_rows)
 

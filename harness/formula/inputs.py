@@ -351,6 +351,19 @@ def _add_cotangent(formula: Formula, format_: Format, example: Example) -> Examp
     return {**example, COTANGENT: torch.from_numpy(np.where(np.abs(weights) < 0.01, 1.0, weights)).to(format_.dtype)}
 
 
+_BATCHES, _BATCH_SIZES = 16, (2, 3, 1, 5, 8)
+"""Largest number of batches in an example, and their numbers of rows, in turns."""
+
+
+def make_batches(example: Example) -> Example:
+    """Divide the rows of an example into batches of equal size; it has the first weights."""
+    rows = len(next(iter(example.values())))
+    n = min(_BATCH_SIZES[rows % len(_BATCH_SIZES)], rows)
+    used = min(rows // n, _BATCHES) * n
+    batches = {name: x[:used].reshape(-1, n, *x.shape[1:]) for name, x in example.items() if name != COTANGENT}
+    return batches | {name: x[: used // n] for name, x in example.items() if name == COTANGENT}
+
+
 def long(formula: Formula, format_: Format) -> st.SearchStrategy[Example]:
     """Draw long rows of nearly equal entries; further inputs have nearly equal entries in every second row."""
 

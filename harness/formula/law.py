@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+from hypothesis import strategies as st
 from torch import Tensor
 
 from harness.floats import Array, DoubleDouble, Format, Measurement, compare, convert_to_ulp, lift, to_array
@@ -19,7 +20,7 @@ from harness.formula import one_sided
 from harness.formula.inputs import COTANGENT
 from harness.formula.model import Model
 from harness.formula.quantity import Quantity
-from harness.laws import Inputs, Law, Subject
+from harness.laws import Example, Inputs, Law, Subject
 
 SOURCE = "the formula"
 WRITTEN = (
@@ -59,6 +60,11 @@ Bound = Callable[[Quantity, Sequence[Any], Format, Array], Array]
 def larger_bound(quantity: Quantity, inputs: Sequence[Any], format_: Format, exact: Array) -> Array:
     """Twice the larger bound, because another order of operations rounds differently."""
     return np.asarray(2.0 * np.maximum(*quantity.bounds(inputs, format_, exact)))
+
+
+def attainable_bound(quantity: Quantity, inputs: Sequence[Any], format_: Format, exact: Array) -> Array:
+    """Return the attainable bound."""
+    return quantity.attainable(inputs, format_, exact)
 
 
 def _arrays(inputs: Sequence[Any]) -> list[Any]:
@@ -221,16 +227,22 @@ class Laws:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.spelling = model.formula.spelling.definition
+        self.spelling = model.formula.spelling.statement
         self.in_both_ways = judge_output(self._measure_in_both_ways)
 
     def draw_examples(self, *, cotangent: bool = False, extreme: bool = False) -> Inputs:
         """Return the examples."""
-        return lambda format_: of_inputs.draw_inputs(self.model.formula, format_, cotangent=cotangent, extreme=extreme)
+        return lambda format_: self.group(
+            of_inputs.draw_inputs(self.model.formula, format_, cotangent=cotangent, extreme=extreme)
+        )
+
+    def group(self, rows: st.SearchStrategy[Example]) -> st.SearchStrategy[Example]:
+        """Return the examples in batches if the results of their rows are reduced."""
+        return rows.map(of_inputs.make_batches) if self.model.reduction else rows
 
     def infinite(self, *, cotangent: bool = False) -> Inputs:
         """Return examples with some infinite entries."""
-        return lambda format_: of_inputs.infinite(self.model.formula, format_, cotangent=cotangent)
+        return lambda format_: self.group(of_inputs.infinite(self.model.formula, format_, cotangent=cotangent))
 
     def _measure_in_both_ways(self, actual: Tensor, inputs: Sequence[Any], format_: Format) -> Measurement:
         """Measure the value; if it is within its bound, also whether it is finite."""
@@ -263,7 +275,7 @@ class Laws:
             group="value",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=judge_output(partial(measure_deviation, quantity, Quantity.attainable)),
+            measure=judge_output(partial(measure_deviation, quantity, attainable_bound)),
             lost_digits=ILL,
             shows_worst=False,
         )
@@ -333,7 +345,7 @@ class Laws:
             f"The gradient in {name} keeps all digits that can be kept.",
             bound=ATTAINABLE,
             cause=_SHIFTED,
-            measure=judge_gradient(partial(measure_deviation, quantity, Quantity.attainable)),
+            measure=judge_gradient(partial(measure_deviation, quantity, attainable_bound)),
             lost_digits="autograd uses rounded values, as in most libraries",
             shows_worst=False,
         )
@@ -348,7 +360,8 @@ class Laws:
                 inputs=self.draw_examples(cotangent=True, extreme=True),
                 lost_digits=_OUT_OF_RANGE,
             )
-        yield from one_sided.laws(self.model, name, suffix, judge_gradient, law)
+        if not self.model.reduction:
+            yield from one_sided.laws(self.model, name, suffix, judge_gradient, law)
         if first and of_inputs.infinite_names(self.model.formula):
             yield partial(law, group="special")(
                 "gradient_at_infinities",

@@ -207,8 +207,9 @@ class Quantity:
         environment = self.environment(inputs)
         nodes, shape = self._computed_order, self._shape(environment)
         endless = replace(rounding_of(format_), largest=math.inf)
-        error = errors(nodes, values(nodes, environment), endless)[self.computed]
-        return np.asarray(np.isfinite(self._out(error, shape)) & np.isinf(self.written(inputs, format_)))
+        results = values(nodes, environment)
+        error = self._out(errors(nodes, results, endless)[self.computed], shape)
+        return np.asarray(np.isfinite(error) & np.isinf(self._bound_as_written(results, shape, format_)))
 
     def evaluate_at_infinities(self, inputs: Sequence[Any]) -> tuple[Array, NDArray[np.bool_]]:
         """Return the limits at infinite inputs by the rules of IEEE 754, in float64, and where they are known.

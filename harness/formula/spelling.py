@@ -3,7 +3,8 @@
 ``formula(x: positive, y): log(x / y) | log(x) - log(y)`` has the inputs ``x`` and ``y`` in this order, the first of
 them positive. The definition is before the bar; the form that implementations compute is after it. In ``formula(x:
 positive, ...)`` and ``formula:`` the remaining inputs are taken from the expression. ``formula of all`` reduces over
-all entries instead of row by row. This module does not import torch, and a formula is never evaluated as code.
+all entries instead of row by row; ``formula of mean`` and ``formula of sum`` reduce the results of the rows. This
+module does not import torch, and a formula is never evaluated as code.
 """
 
 import ast
@@ -17,7 +18,7 @@ from typing import Any
 from harness.error import UsageError, did_you_mean, join_names
 from harness.record.storage import quote_value, read_text
 
-_SPELLED = re.compile(r"\s*formula(?P<whole> of all)?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
+_SPELLED = re.compile(r"\s*formula( of (?P<over>all|mean|sum))?\s*(\((?P<inputs>[^()]*)\))?\s*:(?P<body>.*)", re.DOTALL)
 
 DOMAINS = ("real", "positive", "unit", "distribution", "mask", "index")
 """Domains of an input: any number, a positive number, a number from zero to one, a row of these that sums to one before
@@ -137,6 +138,8 @@ class Spelling:
         Whether these are all inputs.
     whole
         Whether an implementation reduces over all entries rather than rows.
+    reduction
+        ``mean`` or ``sum`` if an implementation reduces the results of the rows; empty otherwise.
     """
 
     definition: str
@@ -144,13 +147,21 @@ class Spelling:
     inputs: tuple[tuple[str, Domain], ...] = ()
     complete: bool = False
     whole: bool = False
+    reduction: str = ""
+
+    @property
+    def statement(self) -> str:
+        """The definition, with the reduction of the rows in words."""
+        return f"the {self.reduction} over the rows of {self.definition}" if self.reduction else self.definition
 
     @property
     def text(self) -> str:
         """The line that :func:`spelling` reads, which is also the contract's name."""
         inputs = [f"{name}: {domain}" if str(domain) else name for name, domain in self.inputs]
         stated = f"({', '.join([*inputs, *(['...'] * (not self.complete))])})" if inputs else ""
-        return f"formula{' of all' * self.whole}{stated}: {self.definition}{f' | {self.form}' if self.form else ''}"
+        over = "all" if self.whole else self.reduction
+        form = f" | {self.form}" if self.form else ""
+        return f"formula{f' of {over}' if over else ''}{stated}: {self.definition}{form}"
 
 
 def is_formula(contract: str) -> bool:
@@ -174,7 +185,12 @@ def spelling(text: str) -> Spelling:
     pairs = [part.partition(":") for part in parts if part != "..."]
     inputs = tuple((name.strip(), domain(words, name.strip())) for name, _, words in pairs)
     complete = bool(parts) and "..." not in parts
-    return Spelling(_join_lines(definition), _join_lines(form), inputs, complete, match["whole"] is not None)
+    return Spelling(_join_lines(definition), _join_lines(form), inputs, complete, *_read_over(match["over"]))
+
+
+def _read_over(over: str | None) -> tuple[bool, str]:
+    """Return whether all entries are reduced, and the reduction of the rows' results."""
+    return over == "all", over if over and over in REDUCTIONS else ""
 
 
 def _definition_and_form(text: str) -> tuple[str, str]:
@@ -196,7 +212,7 @@ def written(
 ) -> Spelling:
     """Read a user's formula and form, each an expression or ``file.py:function``, and the domains of inputs by name.
 
-    Inputs without a domain may be any number. ``over`` is ``rows`` or ``all``.
+    Inputs without a domain may be any number. ``over`` is one of :data:`OVER`.
 
     Raises
     ------
@@ -209,11 +225,14 @@ def written(
     of_form, _ = _read_definition(form) if form else ("", ())
     stated = {name: domain(words, name) for name, words in (inputs or {}).items()}
     of_all = dict.fromkeys(names, Domain()) | stated
-    return Spelling(definition, of_form, tuple(of_all.items()), bool(names), over == "all")
+    return Spelling(definition, of_form, tuple(of_all.items()), bool(names), *_read_over(over))
 
 
-OVER = ("rows", "all")
-"""Axes over which a formula reduces."""
+REDUCTIONS = ("mean", "sum")
+"""Reductions of the results of the rows."""
+
+OVER = ("rows", "all", *REDUCTIONS)
+"""Elements that a formula reduces: rows or all entries, or rows with a reduction of their results."""
 
 
 def stated_inputs(texts: Sequence[str]) -> dict[str, str]:

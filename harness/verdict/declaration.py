@@ -392,9 +392,10 @@ class Flushing:
 
     def _select_first_column(self, name: str, x: Any) -> Any:
         """Return the same for one input; labels, which refer to columns, get one column."""
-        if is_float(x) and x.ndim > 1:
-            return x[..., :1]
         axes = self.job.contract.axes.get(name)
+        widest = max((others.names for others in self.job.contract.axes.values()), key=len, default=())
+        if is_float(x) and x.ndim > 1 and (axes is None or axes.names[-1] == widest[-1]):
+            return x[..., :1]
         return torch.zeros_like(x) if axes is not None and axes.index_of is not None else x
 
 
