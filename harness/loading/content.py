@@ -267,8 +267,11 @@ def _find_padding(several: Sequence[Sequence[Sample]]) -> dict[str, float]:
 
 def _choose_padding(columns: Sequence[Sequence[Tensor]]) -> float | None:
     """Return the value at the end of leaves whose removal makes the lists agree best; ``None`` if none does."""
-    ends = Counter(leaf.flatten()[-1].item() for column in columns for leaf in column if leaf.numel())
-    best, best_common = None, _count_common([[leaf_digest(leaf) for leaf in column] for column in columns])
+    marks = [[leaf_digest(leaf) for leaf in column] for column in columns]
+    best, best_common = None, _count_common(marks)
+    common_marks = set(marks[0]).intersection(*marks[1:])  # padded leaves are not among them, and may be few
+    pairs = (pair for column, digests in zip(columns, marks, strict=True) for pair in zip(column, digests, strict=True))
+    ends = Counter(leaf.flatten()[-1].item() for leaf, mark in pairs if leaf.numel() and mark not in common_marks)
     for value, _ in ends.most_common(_TRIED):
         common = _count_common([[leaf_digest(_trim(leaf, value)) for leaf in column] for column in columns])
         if common > best_common:

@@ -6,6 +6,7 @@
 import os
 import random
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain
 from tempfile import NamedTemporaryFile
@@ -383,6 +384,61 @@ def _words(make: Any) -> list[int]:
     return [int(word) for _, words in make(4) for word in words]
 
 
+class _Shared(IterableDataset):
+    """The pictures of a rank; its length is that of the rank, or of all pictures."""
+
+    def __init__(self, rank: int, world_size: int, *, own: bool) -> None:
+        self.places = range(rank, N - N % 2, world_size)
+        self.length = len(self.places) if own else N - N % 2
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[Any]:
+        pictures = Pictures()
+        return (pictures[i] for i in self.places)
+
+
+def length_of_all_ranks(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
+    """Each rank announces the batches of all ranks."""
+    return DataLoader(_Shared(rank, world_size, own=False), batch_size)
+
+
+def length_of_its_rank(batch_size: int, rank: int = 0, world_size: int = 1) -> Any:
+    """Each rank announces its own batches."""
+    return DataLoader(_Shared(rank, world_size, own=True), batch_size)
+
+
+def _announces_more(make: Any) -> bool:
+    loader = make(4, 0, 2)
+    with warnings.catch_warnings(action="ignore"):
+        return len(loader) > len(list(loader))
+
+
+class _ByLabel(Sampler):
+    """Random places, or the places in order, or by label, the last first."""
+
+    def __init__(self, *, shuffle: bool, by_label: bool) -> None:
+        self.shuffle, self.by_label = shuffle, by_label
+
+    def __len__(self) -> int:
+        return N
+
+    def __iter__(self) -> Iterator[int]:
+        places = torch.randperm(N).tolist() if self.shuffle else list(range(N))
+        return iter(sorted(places, key=lambda i: -LABELS[i]) if self.by_label and not self.shuffle else places)
+
+
+def sorted_by_label_when_in_order(batch_size: int, *, shuffle: bool = False) -> Any:
+    """Without shuffling, the samples arrive by class, the last class first."""
+    return DataLoader(Pictures(), batch_size, sampler=_ByLabel(shuffle=shuffle, by_label=True))
+
+
+def in_order_by_a_sampler(batch_size: int, *, shuffle: bool = False) -> Any:
+    """Without shuffling, the samples arrive in the order of the data set."""
+    return DataLoader(Pictures(), batch_size, sampler=_ByLabel(shuffle=shuffle, by_label=False))
+
+
 TRUTH: list[tuple[Any, Any, Callable[[Any], bool], str]] = [
     (stops_at_the_shorter, goes_on_to_the_longer, _not_each_once, "lengths_are_as_declared"),
     (drawn_with_replacement, drawn_without_replacement, _not_each_once, "each_sample_once"),
@@ -418,6 +474,13 @@ TRUTH: list[tuple[Any, Any, Callable[[Any], bool], str]] = [
     (default_dtype_is_changed, double_for_itself, _changes_dtype, "nothing_is_left_behind"),
     (unpacked_files_remain, unpacked_files_are_deleted, _leaves_files, "nothing_is_left_behind"),
     (odd_one_out, None, _not_each_once, "each_sample_once"),
+    (length_of_all_ranks, length_of_its_rank, _announces_more, "lengths_are_as_declared"),
+    (
+        sorted_by_label_when_in_order,
+        in_order_by_a_sampler,
+        lambda make: _rows(make(4)) != _rows(in_order_by_a_sampler(4)),
+        "epochs_are_shuffled_anew",
+    ),
     (parts_overlap, parts_meet, lambda make: _not_each_once(make, num_workers=2), "each_sample_once"),
 ]
 """Wrong loader, sound counterpart, a check, and the law that finds it."""

@@ -118,7 +118,7 @@ def epochs_are_shuffled_anew(deliveries: Deliveries, shuffle: bool, num_workers:
     first, second = deliveries.epochs(request, 2)
     first_marks, second_marks = marks_of(deliveries, request, first, second)
     if not shuffles:
-        return _unshuffled(deliveries, first_marks, second_marks)
+        return _unshuffled(deliveries, first, first_marks, second_marks)
     if len(first_marks) < _FEW or len(set(first_marks)) < _FEW:
         raise NotApplicable("too few samples differ, so two orders cannot be distinguished")
     is_complete = not deliveries.draws_with_replacement
@@ -177,10 +177,17 @@ That a sample of eight or more keeps its place in ten epochs has a probability b
 """
 
 
-def _unshuffled(deliveries: Deliveries, first_marks: list[object], second_marks: list[object]) -> Measurement:
+def _unshuffled(
+    deliveries: Deliveries, first: Epoch, first_marks: list[object], second_marks: list[object]
+) -> Measurement:
     has_other_order = first_marks != second_marks and Counter(first_marks) == Counter(second_marks)
     if has_other_order and not deliveries.info.streams:
         return found("without shuffling, two epochs have different orders", 1, actual=1, expected=0)
+    if deliveries.names("shuffle") and not deliveries.is_random and (direct := deliveries.directly) is not None:
+        straight, arrived = digests(direct, first.samples)
+        if straight != arrived and Counter(straight) == Counter(arrived):
+            place = differing_places(straight, arrived)[0]
+            return found(f"without shuffling, the order is not that of the data set, starting at sample {place}", 1)
     return satisfied(len(first_marks) + len(second_marks))
 
 

@@ -277,16 +277,25 @@ def ranks_share_an_epoch(deliveries: Deliveries, world_size: int, shuffle: bool,
 
 @delivery_law(
     "The loader delivers as many batches as its `len` says, and as many samples as the `len` of its data set.",
-    asks(num_workers=(0, 2), drop_last=(False, True), shuffle=(False,))
-    + asks(num_workers=(0,), drop_last=(False,), shuffle=(True,)),
+    asks(num_workers=(0, 2), drop_last=(False, True), shuffle=(False,), world_size=(1,))
+    + asks(num_workers=(0,), drop_last=(False,), shuffle=(True,), world_size=(1,))
+    + asks(num_workers=(0,), drop_last=(False,), shuffle=(False,), world_size=(2,)),
     source="torch.utils.data.DataLoader",
     cause="`__len__` counts samples instead of batches, rounds the wrong way, or is off by one: count the batches "
     "that are delivered",
     unit="batches",
 )
-def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last: bool, shuffle: bool) -> Measurement:  # noqa: FBT001
+def lengths_are_as_declared(
+    deliveries: Deliveries,
+    num_workers: int,
+    drop_last: bool,  # noqa: FBT001
+    shuffle: bool,  # noqa: FBT001
+    world_size: int,
+) -> Measurement:
     """Compare the announced with the delivered numbers."""
-    request = allowed_request(deliveries, num_workers=num_workers, drop_last=drop_last, shuffle=shuffle)
+    request = allowed_request(
+        deliveries, num_workers=num_workers, drop_last=drop_last, shuffle=shuffle, world_size=world_size
+    )
     announced, extra = deliveries.run_exercise(announce, request, placed=False)
     if extra is not None:
         message = f"the data set reports {extra} samples, but also has one at index {extra}"
@@ -295,7 +304,8 @@ def lengths_are_as_declared(deliveries: Deliveries, num_workers: int, drop_last:
     (epoch,) = deliveries.epochs(request)
     batches = len(epoch.sizes) if epoch.ended else _counted(deliveries, request)
     length, arrive = deliveries.info.length, len(epoch.samples)
-    if deliveries.info.streams and epoch.ended and length and arrive < length and not (drop_last or num_workers):
+    is_whole = not drop_last and not num_workers and world_size == 1
+    if deliveries.info.streams and epoch.ended and length and arrive < length and is_whole:
         message = f"the data set reports {length} samples, but {arrive} arrive"
         return found(message, length - arrive, actual=arrive, expected=length)
     if deliveries.info.streams and num_workers:

@@ -181,12 +181,12 @@ def _difference(expected: Sequence[Sample], sample: Sample, index: int) -> str:
         if leaf_digest(source) != leaf_digest(result):
             place = f"part {path}" if path else "it"
             if result is None:
-                return f"has no {place}"
+                return f"has no {place}" if path else "has other parts"
             if not isinstance(source, Tensor) or not isinstance(result, Tensor):
                 return f"differs: {place} is {get_kind(result)}, but {get_kind(source)} in the data set"
             if source.dtype != result.dtype:
                 return f"differs: {place} is {result.dtype}, but {source.dtype} in the data set".replace("torch.", "")
             if source.shape != result.shape:
                 return f"differs: {place} has shape {list(result.shape)}, but {list(source.shape)} in the data set"
-            return f"differs in the values of {place}"
+            return f"differs in the values of {place}" if path else "differs in its values"
     return "differs"
