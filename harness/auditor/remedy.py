@@ -181,6 +181,8 @@ def remedy_underflow(operation: Operation) -> str:
 
 def remedy_sum(operation: Operation) -> str:
     """Return the remedy of a sum that is not accurate enough."""
+    if any(source.largest > operation.largest and source.error > 0.0 for source in operation.sources):
+        return add_wider_format("rearrange the terms so that they do not cancel", operation.dtype)
     wider = _WIDER.get(operation.dtype)
     if wider is None:
         return "use pairwise summation instead of one term at a time, or math.fsum"
@@ -250,6 +252,8 @@ def _remedy_logarithm(inner: Operation) -> str | None:
 def _subtract_first(operation: Operation) -> str:
     read = {bare(made.name) for writer in operation.writers for made in (writer, *writer.writers)}
     if "cumsum" in read and not operation.backward:
+        if all(bare(writer.name) == "cumsum" for writer in operation.writers):
+            return add_wider_format("sum each window itself, for example with F.avg_pool1d", operation.dtype)
         return "add from the other end (flip and cumsum) instead of subtracting, or use torch.logcumsumexp"
     advice = "subtract the common part before squaring or summing"
     return (

@@ -18,7 +18,7 @@ from harness.record.audit import AuditFinding, AuditKind
 
 EPS_FROM = {torch.float16: "1e-4", torch.bfloat16: "1e-8"}
 _PROTECTING = {"add", "clamp", "clamp_min", "maximum", "_foreach_add", "_foreach_clamp_min", "_foreach_maximum"}
-_WRAPPING = {"add", "sub", "mul", "sum", "cumsum", "neg", "rsub"}
+_WRAPPING = {"add", "sub", "mul", "sum", "cumsum", "neg", "rsub", "mm", "bmm", "mv", "dot"}
 _SOFTMAX = {"_softmax", "_safe_softmax", "_log_softmax"}
 ALWAYS = {"binary_cross_entropy", *_SOFTMAX}
 """Operators with a rule in every format; the others have rules in 16 bits only."""

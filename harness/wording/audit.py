@@ -105,6 +105,7 @@ def audit_line(audit: Audit, early: str = "") -> str:
         reference = "exact arithmetic" if audit.loss_in_balls else "float64"
         digits = f"{-math.log10(audit.loss_error):.1f}" if audit.loss_error else "all"
         agrees = f"; the loss agrees with {reference} to {digits} digits"
+        agrees += ", apart from untracked operations" if audit.blind else ""
     return f"{audit.title}: {findings} {looked}{agrees}{f' -- {early}' if early else ''}"
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import nn
 
 import harness
 from harness.record.audit import AuditKind
+from harness.wording.audit import audit_line
 
 SAID = {
     "contrast_without_negatives": "a division by 0: the divisor is exactly 0 in 1 of 1 entry",
@@ -114,3 +116,42 @@ def test_a_clamp_of_a_cosine_is_not_about_logits() -> None:
             (-value().clamp(min=1e-3).log()).mean().backward()
         remedies.append(found.findings[0].remedy)
     assert ["logits" in remedy for remedy in remedies] == [False, True]
+
+
+@pytest.mark.parametrize(("dtype", "count"), [(torch.int8, 1), (torch.int32, 0)])
+def test_a_matrix_product_of_integers_wraps_around_in_a_narrow_format(dtype: torch.dtype, count: int) -> None:
+    """The product of 100 and 100 does not fit into 8 bits."""
+    w, a = nn.Parameter(torch.ones(())), torch.full((2, 2), 100, dtype=dtype)
+    with harness.audit() as found:
+        (w * (a @ a).float()).sum().backward()
+    assert [finding.kind for finding in found.findings] == [AuditKind.WRAPPED] * count
+
+
+def test_a_sum_of_terms_that_cancel_is_to_be_rearranged() -> None:
+    """The monomials of a Chebyshev polynomial have alternating signs, and their powers are rounded."""
+    powers = torch.tensor(np.polynomial.chebyshev.cheb2poly([0.0] * 24 + [1.0]), dtype=torch.float32)
+    x = nn.Parameter(torch.linspace(0.80, 0.99, 40))
+    with harness.audit() as found:
+        (powers * x[:, None] ** torch.arange(25)).sum(1).square().mean().backward()
+    assert found.findings[0].remedy.startswith("rearrange the terms so that they do not cancel")
+
+
+def test_a_window_is_summed_itself() -> None:
+    """A difference of two running sums is a window, which no sum from the other end gives."""
+    torch.manual_seed(0)
+    gain, price = nn.Parameter(torch.ones(())), 1000 + torch.randn(200_000).cumsum(0) * 0.001
+    with harness.audit() as found:
+        total = (gain * price).cumsum(0)
+        smooth = (total[16:] - total[:-16]) / 16
+        residual = gain * price[16:] - smooth
+        residual.square().mean().backward()
+    assert found.findings[0].remedy.startswith("sum each window itself")
+
+
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_the_loss_agrees_apart_from_untracked_operations(*, is_tracked: bool) -> None:
+    """A Fourier transform of the step is assumed to be exact."""
+    w, x = nn.Parameter(torch.ones(300)), torch.linspace(0, 1, 300)
+    with harness.audit() as found:
+        ((w * x) if is_tracked else torch.fft.irfft(torch.fft.rfft(w * x))).square().mean().backward()
+    assert ("apart from untracked operations" in audit_line(found.record)) is not is_tracked
