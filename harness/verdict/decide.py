@@ -7,7 +7,7 @@ arithmetic confirms it. Only then is the law broken.
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -304,20 +304,20 @@ def is_rechecked(job: Job) -> bool:
 
 def make_larger_job(job: Job) -> Job:
     """Return the law on larger, shuffled batches of its inputs; unchanged if it reduces over rows."""
-    names = [name for name, axes in job.contract.axes.items() if axes.names[:1] == ("n",)]
+    places = {name: axes.names.index("n") for name, axes in job.contract.axes.items() if "n" in axes.names}
     if job.contract.grouped or job.contract.output is None or job.contract.output[:1] != ("n",):
         return job
 
     def inputs(format_: Format) -> st.SearchStrategy[Example]:
-        return st.tuples(job.inputs(format_), ROWS, SEEDS).map(lambda drawn: _sample_rows(*drawn, names))
+        return st.tuples(job.inputs(format_), ROWS, SEEDS).map(lambda drawn: _sample_rows(*drawn, places))
 
     return replace(job, law=replace(job.law, inputs=inputs))
 
 
-def _sample_rows(example: Example, rows: int, seed: int, names: list[str]) -> Example:
-    """Return an example with random rows of a smaller one."""
-    count = next((len(example[name]) for name in names if isinstance(example.get(name), Tensor)), 0)
-    if count == 0:
+def _sample_rows(example: Example, rows: int, seed: int, places: Mapping[str, int]) -> Example:
+    """Return an example with random rows of a smaller one, along the axis at which each input has them."""
+    sizes = [x.shape[places[name]] for name, x in example.items() if name in places and isinstance(x, Tensor)]
+    if not sizes or sizes[0] == 0:
         return example
-    index = torch.from_numpy(np.random.default_rng(seed).integers(count, size=rows))
-    return {name: x.index_select(0, index) if name in names else x for name, x in example.items()}
+    index = torch.from_numpy(np.random.default_rng(seed).integers(sizes[0], size=rows))
+    return {name: x.index_select(places[name], index) if name in places else x for name, x in example.items()}

@@ -10,14 +10,15 @@ from torch import Tensor
 
 import harness
 from harness.case import Case
-from harness.contracts import contract_named
+from harness.contracts import contract_named, contracts
 from harness.contracts.building_blocks.exponential_sums import SOFTMAX, softmax_screen
 from harness.error import UsageError
 from harness.floats.format import FORMATS, Measurement, compare, format_of, from_ordinal, to_ordinal
 from harness.floats.oracle import Oracle
 from harness.laws.subject import Subject
 from harness.record import Fault, Status, Verdict
-from harness.verdict.decide import PATIENCE, decide
+from harness.verdict.decide import PATIENCE, decide, is_rechecked, make_larger_job
+from harness.verdict.draw import draw_few_examples
 from harness.verdict.job import Job, list_jobs
 from harness.verdict.replay import list_known_examples, make_json, read_json
 from harness.verdict.trial import Census
@@ -311,6 +312,31 @@ def test_the_final_re_check_still_finds_what_only_it_sees() -> None:
     assert decide(job, examples=4, corpora=()).status is Status.HOLDS
     calls = 0
     assert decide(job, examples=4, corpora=(), recheck_seed=3).status in {Status.BROKEN, Status.ERROR}
+
+
+@pytest.mark.parametrize("name", [name for name, contract in contracts().items() if contract.form == "function"])
+def test_the_final_re_check_has_equally_many_rows_in_each_input(name: str) -> None:
+    """The gradients of an optimizer have their elements at the second axis."""
+    case = Case(lambda *_: None, name)
+    for each in filter(is_rechecked, list_jobs([case], dtypes=["float32"])):
+        for example in draw_few_examples(make_larger_job(each).inputs, each.format):
+            axes = [(x.shape, each.contract.axes[key].names) for key, x in example.items() if key in each.contract.axes]
+            assert len({shape[names.index("n")] for shape, names in axes if "n" in names}) <= 1
+
+
+def test_the_final_re_check_passes_an_optimizer() -> None:
+    """It is the recursion of the contract."""
+
+    def descend(p: Tensor, gradients: Tensor, lr: float, mu: float, decay: float, *, nesterov: bool) -> Tensor:
+        b = torch.zeros_like(p)
+        for g in gradients:
+            d = g + decay * p
+            b = mu * b + d
+            p = p - lr * (d + mu * b if nesterov else b)
+        return p
+
+    case = Case(lambda *run: descend(*run[:-1], nesterov=run[-1]), "sgd_with_momentum")
+    assert decide(job(case, "value"), examples=4, corpora=(), recheck_seed=3).status is Status.HOLDS
 
 
 def figures(verdict: Verdict) -> tuple[object, ...]:
