@@ -29,7 +29,7 @@ DTYPES = {
 data_ptr = Tensor.data_ptr
 _stride, _offset, _size = Tensor.stride, Tensor.storage_offset, Tensor.size
 _numel, _element_size, _nbytes = Tensor.numel, Tensor.element_size, torch.UntypedStorage.nbytes
-_detach, _contiguous, _storage, _stack = Tensor.detach, Tensor.contiguous, Tensor.untyped_storage, torch.stack
+_detach, _clone, _storage, _stack = Tensor.detach, Tensor.clone, Tensor.untyped_storage, torch.stack
 _resolve_conj, _resolve_neg, _as_subclass = Tensor.resolve_conj, Tensor.resolve_neg, Tensor.as_subclass
 _is_complex, _is_contiguous, _is_neg = Tensor.is_complex, Tensor.is_contiguous, Tensor.is_neg
 
@@ -132,8 +132,9 @@ class Packed:
         item = _element_size(x)
         extent = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if math.prod(size) else 0
         whole = _nbytes(_storage(x)) // item
-        if extent > 4 * math.prod(size) + 1024:
-            x = _contiguous(x)
+        # The zeros that the backward pass of `sgn` returns have no memory.
+        if extent > 4 * math.prod(size) + 1024 or (extent and not data_ptr(x)):
+            x = _clone(x, memory_format=torch.contiguous_format)
             stride, extent, whole = list(_stride(x)), math.prod(size), 0
         offset = int(_offset(x))
         if extent <= whole <= 4 * extent:  # the whole storage, so that a read past the strides finds the same bytes

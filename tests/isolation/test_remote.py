@@ -337,6 +337,9 @@ PARTS = {
     "without any numbers": [(torch.ones(0, 3), {}, ()) for _ in range(6)],
     "strided": [{"x": torch.ones(4, 8)[:, ::2]} for _ in range(6)],
     "nested": [{"parts": [{"x": torch.tensor(float(i)), "y": (i, "a")} for i in range(5)]} for _ in range(5)],
+    "of zeros without memory": [
+        {"x": torch.autograd.grad(x.sgn().sum(), x)} for x in (torch.ones(3, 1).requires_grad_(),)
+    ],
     "that have no name": [{"x": 2**70} for _ in range(5)],
 }
 
