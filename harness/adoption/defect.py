@@ -37,7 +37,7 @@ class Defect:
     """A function that prints a wrong number, and a fix that prints the right one.
 
     ``setup``, ``wrong``, ``fixed`` and ``truth`` are source code: statements, two expressions that are printed, and an
-    expression in which all names are those of mpmath.
+    expression of functions of mpmath.
     """
 
     function: str
@@ -123,7 +123,7 @@ for package, line in json.load(sys.stdin):
 
 
 def reproduce(defects: Sequence[Defect], python: str = sys.executable) -> list[Reproduction | str]:
-    """Run the lines of defects in one fresh process, and return the output of each, or the reason for none."""
+    """Run the lines of defects in one fresh process, and return the output or the error of each."""
     lines = [(defect.package, f"{defect.line}; print({defect.fixed})") for defect in defects]
     process = subprocess.run(
         [python, "-P", "-W", "ignore", "-c", _PROGRAM],
@@ -153,7 +153,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A defect, its state in this environment, and the output of its line, or the reason for none."""
+    """A defect, its state in this environment, and the output or the error of its line."""
 
     defect: Defect
     state: State

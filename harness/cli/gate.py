@@ -1,7 +1,6 @@
 """The commands ``gate`` and ``doctor``: whether a change may replace its baseline, and what this machine can detect."""
 
 import os
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -408,11 +407,12 @@ def doctor(
 def _examine_packages(*, fail_if_present: bool) -> int:
     """Print each known defect with its state in this environment, and return the exit code."""
     from harness.adoption.defect import State, examine_packages, read_defects
+    from harness.wording.number import list_counts
 
     findings = examine_packages(read_defects())
-    counts = Counter(finding.state for finding in findings)
-    say(*map(str, findings), f"packages: {', '.join(f'{counts[state]} {state}' for state in State if counts[state])}")
-    return int(fail_if_present and counts[State.PRESENT] > 0)
+    states = [finding.state for finding in findings]
+    say(*map(str, findings), f"packages: {', '.join(list_counts(states))}")
+    return int(fail_if_present and State.PRESENT in states)
 
 
 def _make_table(diagnosis: "Diagnosis") -> Table:

@@ -1,8 +1,8 @@
 """A quantity whose rows an implementation reduces to one number for each batch, by their mean or their sum.
 
 Inputs have a leading axis of batches. The bounds of the rows are added, and :math:`(n - 1) u_a + 2 u` times the sum of
-their magnitudes for the reduction. The gradient of a mean is that of its rows with the weight :math:`c / n`, whose
-rounding adds :math:`2 u`.
+their magnitudes for the reduction. The gradient of a mean is the gradient of its rows with the weight :math:`c / n`;
+rounding the weight adds :math:`2 u`.
 """
 
 from collections.abc import Sequence

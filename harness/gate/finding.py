@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from harness.record import (
     standard_error,
 )
 from harness.record.gate import MOST_DECISIVE
+from harness.wording.number import list_counts
 
 PASSED, REGRESSED, NO_VERDICT, INCONCLUSIVE = 0, 1, 2, 3
 """The exit codes."""
@@ -60,9 +60,8 @@ def gate_line(findings: Sequence[GateFinding], code: int) -> str:
     """Return the verdict of all gates as one sentence."""
     parts = []
     for gate in dict.fromkeys(finding.gate for finding in findings):
-        counts = Counter(finding.outcome for finding in findings if finding.gate is gate)
-        tally = ", ".join(f"{counts[outcome]:,} {outcome}" for outcome in Outcome if counts[outcome])
-        parts.append(f"{gate}: {tally}")
+        outcomes = list_counts(finding.outcome for finding in findings if finding.gate is gate)
+        parts.append(f"{gate}: {', '.join(outcomes)}")
     return f"gate: {ENDINGS[code]} ({'; '.join(parts) or 'nothing was compared'})"
 
 

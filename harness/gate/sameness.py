@@ -10,7 +10,7 @@ from harness.record.storage import PYPROJECT
 from harness.sameness.pair import TABLE, Kept, Pair, find_kept, judge_pairs, read_kept
 
 Answers = Mapping[str, Judgment | UsageError]
-"""A judgment on each pair by name, or the reason for none."""
+"""A judgment on each pair by name, or the error."""
 
 
 def compare_kept(base: Base, root: Path) -> list[GateFinding]:

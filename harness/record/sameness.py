@@ -57,7 +57,7 @@ class Judgment(Record):
     accuracies: tuple[Accuracy, ...] = ()
     """The errors of both sides, if a contract has a bound for the inputs."""
     is_declared: bool = False
-    """Whether a side declares failures, so that a difference is none."""
+    """Whether a side declares failures, so that a difference does not fail."""
     places: tuple[str, ...] = ()
     """The first operations without a counterpart, such as ``exp (mine.py:11)``."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.record import Judgment
+    from harness.sameness.pair import Kept
 
 
 @takes_options
@@ -98,10 +99,9 @@ def same(
       2  there is no answer: a target cannot be run, there are no inputs, or a
          control shows that a difference would not be seen
     """
-    from harness.isolation.delegate import run_in_child
-    from harness.sameness.change import find_releases, read_change
+    from harness.sameness.change import find_releases
     from harness.sameness.output import format_judgments, summarize, write_document
-    from harness.sameness.pair import TABLE, Kept, Pairs, find_kept, judge_pairs, make_pair
+    from harness.sameness.pair import judge_pairs
 
     releases = find_releases(first, second, under or ())
     if releases is not None:
@@ -113,22 +113,8 @@ def same(
     if operations or sample:
         raise UsageError("cannot use `--operations` or `--sample`", rule="they are for releases of torch")
     is_package = first is not None and ":" not in first and second is None
-    kept = Kept(Path.cwd(), {}, ())
-    if first is None:
-        kept = find_kept(Path.cwd())
-        if not kept.pairs or under or contract or shape:
-            remedy = f"or list pairs under `{TABLE}` in pyproject.toml"
-            raise UsageError("nothing to compare", rule="name two targets", remedy=remedy)
-        pairs = tuple(kept.pairs.values())
-    elif is_package:
-        if contract or shape:
-            raise UsageError("cannot use `--contract` or `--shape` for a package", rule="its cases declare a contract")
-        question = "harness.sameness.comparison:list_pairs"
-        arguments = {"target": first, "changes": [*map(read_change, under or ())]}
-        pairs = run_in_child(question, arguments, Pairs, target=first).pairs
-    else:
-        texts: "Sequence[str | None]" = under or [None]
-        pairs = tuple(make_pair(first, second, text, contract, shape or ()) for text in texts)
+    kept = _choose_pairs(first, second, under or (), contract, shape or (), is_package=is_package)
+    pairs = tuple(kept.pairs.values())
     judgments: "list[Judgment]" = []
 
     def take(judgment: "Judgment") -> "Sequence[Judgment]":
@@ -142,8 +128,8 @@ def same(
         for group in [pairs] if is_package else [[pair] for pair in pairs]:
             for judgment in judge_pairs(group, errors, folder=kept.root, pythonpath=kept.pythonpath):
                 comparison.keep(judgment.title, take, judgment)
-        for error in errors.values():
-            raise error
+        if errors:
+            raise next(iter(errors.values()))
 
     def show(comparison: Work) -> int:
         early = comparison.early
@@ -154,9 +140,36 @@ def same(
                     about = f"{title}: " if len(pairs) > 1 else ""
                     say(f"{judgment.answer.upper():<10}  {about}{judgment.sentence}")
                 say(*written)
-                say(*([summarize(judgments, early)] if is_package or kept.pairs or early else []))
+                say(*([summarize(judgments, early)] if first is None or is_package or early else []))
             else:
                 say(*format_judgments(output.output_format, judgments, early))
         return int(any(judgment.fails for judgment in judgments))
 
     raise typer.Exit(run(work, show, kept=judgments, unit="pair", output=output))
+
+
+def _choose_pairs(
+    first: str | None, second: str | None, under: "Sequence[str]", contract: str | None, shapes: "Sequence[str]",
+    *, is_package: bool,
+) -> "Kept":  # fmt: skip
+    """Return the pairs of the project, of a package, or of the options, with the folder of their targets."""
+    from harness.isolation.delegate import run_in_child
+    from harness.sameness.change import read_change
+    from harness.sameness.pair import TABLE, Kept, Pairs, find_kept, make_pair
+
+    if first is None:
+        kept = find_kept(Path.cwd())
+        if not kept.pairs or under or contract or shapes:
+            remedy = f"or list pairs under `{TABLE}` in pyproject.toml"
+            raise UsageError("nothing to compare", rule="name two targets", remedy=remedy)
+        return kept
+    if is_package:
+        if contract or shapes:
+            raise UsageError("cannot use `--contract` or `--shape` for a package", rule="its cases declare a contract")
+        question = "harness.sameness.comparison:list_pairs"
+        arguments = {"target": first, "changes": [*map(read_change, under)]}
+        pairs = run_in_child(question, arguments, Pairs, target=first).pairs
+    else:
+        changes: "Sequence[str | None]" = under or [None]
+        pairs = tuple(make_pair(first, second, change, contract, shapes) for change in changes)
+    return Kept(Path.cwd(), {str(number): pair for number, pair in enumerate(pairs)}, ())

@@ -1,7 +1,6 @@
 """Judgments as text for readers and for other programs."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
@@ -13,6 +12,7 @@ from harness.display.sarif import Log, make_rule
 from harness.display.verdict_document import format_xml
 from harness.error import printable
 from harness.record import SCHEMA, Judgment, Record, Sameness
+from harness.wording.number import list_counts
 from harness.wording.table import Header, render_markdown_table
 
 SCOPE = "same"
@@ -27,9 +27,8 @@ RULES = {
 
 def summarize(judgments: Sequence[Judgment], early: str) -> str:
     """Return how many pairs have which answer."""
-    counts = Counter(judgment.answer for judgment in judgments)
-    parts = [f"{counts[answer]:,} {answer}" for answer in Sameness if counts[answer]]
-    return "; ".join([f"same: {', '.join(parts) or 'nothing was compared'}", *filter(None, [early])])
+    answers = list_counts(judgment.answer for judgment in judgments)
+    return "; ".join([f"same: {', '.join(answers) or 'nothing was compared'}", *filter(None, [early])])
 
 
 def format_judgments(kind: str, judgments: Sequence[Judgment], early: str) -> list[str]:

@@ -1,7 +1,9 @@
 """Numbers as text: three significant digits, and the largest unit that leaves one before the point."""
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 UNKNOWN = "–"
 """Symbol for an unknown value; never 0."""
@@ -103,3 +105,10 @@ def compare_speed(ratio: float, low: float, high: float) -> str:
     if low > 1.0:
         return f"{ratio:.3g} {FASTER}"
     return f"slower, by a factor of {1.0 / ratio:.3g}, than" if high < 1.0 else "not distinguishable in speed from"
+
+
+def list_counts(members: Iterable[StrEnum]) -> list[str]:
+    """Return how often each member of an enumeration occurs, in the order of the enumeration: ``2 regressed``."""
+    counts = Counter(members)
+    kinds: Iterable[type[StrEnum]] = dict.fromkeys(map(type, counts))
+    return [f"{counts[member]:,} {member}" for kind in kinds for member in kind if counts[member]]

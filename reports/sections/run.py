@@ -1,12 +1,11 @@
 """Sections on a run as a whole: its audits, the gate, changes and earlier runs, and its environment."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
-from harness.record import Judgment, Sameness
 from harness.wording.audit import run_lines
+from harness.wording.number import list_counts
 from harness.wording.table.audit import audit_table, headroom_table
 
 from ..figures.audit import errors, headroom
@@ -46,17 +45,11 @@ def gate(reading: Reading) -> Iterator[Part]:
         yield tables.comparisons(comparisons)
 
 
-@section(lambda reading: _count_answers(reading.judgments))
+@section(lambda run: f"{count(len(run.judgments), 'pair')}: {listing(list_counts(x.answer for x in run.judgments))}")
 def same(reading: Reading) -> Iterator[Part]:
     """Yield the certificate of each pair."""
     if reading.judgments:
         yield tables.same(reading.judgments)
-
-
-def _count_answers(judgments: Sequence[Judgment]) -> str:
-    counts = Counter(judgment.answer for judgment in judgments)
-    answers = [f"{counts[answer]:,} {answer}" for answer in Sameness if counts[answer]]
-    return f"{count(len(judgments), 'pair')}: {listing(answers)}"
 
 
 @section("Environment")

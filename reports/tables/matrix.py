@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.dtype import short_name
 from harness.findings.merging import group_by
 from harness.record import Confusion, DataSource, Status, Verdict
-from harness.wording.number import percent, plain
+from harness.wording.number import list_counts, percent, plain
 from harness.wording.table import Header, render_markdown_table
 from harness.wording.table.verdict import sort_dtypes
 
@@ -282,7 +282,7 @@ def _build_shade(verdicts: Sequence[Verdict]) -> Shade:
     counts = Counter(verdict.status for verdict in verdicts)
     worst = next(status for status in WORST if counts[status])
     number = "" if worst is Status.HOLDS else f"{counts[worst]}"
-    title = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+    title = ", ".join(list_counts(verdict.status for verdict in verdicts))
     return Shade(f"{SYMBOLS[worst]}{number}", worst.value, title=title if number else "")
 
 

@@ -385,7 +385,7 @@ def _words(make: Any) -> list[int]:
 
 
 class _Shared(IterableDataset):
-    """The pictures of a rank; its length is that of the rank, or of all pictures."""
+    """The pictures of a rank, with the number of its own pictures or of all pictures as the length."""
 
     def __init__(self, rank: int, world_size: int, *, own: bool) -> None:
         self.places = range(rank, N - N % 2, world_size)
