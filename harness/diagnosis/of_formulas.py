@@ -107,7 +107,8 @@ def _make_choice(formula: Formula, variant: Variant) -> Choice:
         return getattr(rows, reduction)() if reduction else rows
 
     wanted = _WANTED.get(variant.key, "; the formula is {op}") if "; " not in variant.clause else ""
-    return mistake(variant.key, f"{variant.clause}{wanted}", apply, *variant.marks, numbers=variant.numbers)
+    fields = {"numbers": variant.numbers, "original": variant.original}
+    return mistake(variant.key, f"{variant.clause}{wanted}", apply, *variant.marks, **fields)
 
 
 _WANTED = {"eps": "; {op} adds none", "clamp": "; {op} clamps nothing"}

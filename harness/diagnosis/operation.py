@@ -40,6 +40,8 @@ class Choice:
     """The options that name the contract under which it is right."""
     numbers: tuple[float, ...] = ()
     """Numbers between which the unknown number is searched; empty if there is none."""
+    original: float | None = None
+    """The number of the formula in whose place the unknown number is."""
     is_plain: bool = True
     """Whether it is also tried together with another deviation."""
     around: Callable[[], AbstractContextManager[Any]] | None = None

@@ -176,6 +176,9 @@ GUARDS = {"eps", "clamp"}
 MOVED = {"eps inside", "eps outside"}
 """Deviations that add the formula's own epsilon at another place."""
 
+PRINTED = 5e-7
+"""Relative difference up to which a sentence may print two numbers alike."""
+
 NEUTRAL = 1e-4
 """Numbers this near to 1 are no deviation: as a factor they change nothing that a reader would see."""
 
@@ -425,6 +428,8 @@ def _solve_at(seen: Seen, deviations: Deviations, slot: str, number: int, positi
             root = low if below == 0.0 else _bisect(excess, low, high, below)
             for value in [*dict.fromkeys(float(f"{root:.{digits}g}") for digits in (1, 2, 3, 4, 6)), root]:
                 if choice.key == "factor" and abs(value - 1.0) < NEUTRAL:
+                    continue
+                if choice.original is not None and math.isclose(value, choice.original, rel_tol=PRINTED):
                     continue
                 setting = seen.setting(deviations, {slot: value})
                 if is_of_code(seen, choice, value) and seen.agrees(setting):

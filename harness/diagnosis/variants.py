@@ -28,6 +28,8 @@ class Variant:
     root: Node
     marks: tuple[Mark, ...] = ()
     numbers: tuple[float, ...] = ()
+    original: float | None = None
+    """The number in whose place the unknown one is."""
 
 
 def generate_variants(root: Node, alike: tuple[str, ...]) -> Iterator[Variant]:
@@ -251,7 +253,7 @@ def _replace_numbers(root: Node, nodes: list[Node]) -> Iterator[Variant]:
             substitute(root, {parent: _replace_argument(parent, position, UNKNOWN)}) for parent, position in places
         ]
         for new in dict.fromkeys([*changed, substitute(root, {number: UNKNOWN})]):
-            yield Variant("number", f"{{c}} takes the place of {value:g}", new, (marks.number,), tried)
+            yield Variant("number", f"{{c}} takes the place of {value:g}", new, (marks.number,), tried, value)
     for part in (x for x in nodes if x.operation in {"add", "sub"}):
         for a, b in combinations([x for x in order(part) if x in numbers], 2):
             if _read_number(a) + _read_number(b) != 1.0:

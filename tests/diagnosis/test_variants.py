@@ -82,6 +82,14 @@ def test_the_term_that_is_missing_is_named_and_no_clamp() -> None:
     assert mistake.sentence.startswith("the term `log(2)` is missing")
 
 
+def test_a_number_is_not_said_to_take_the_place_of_itself() -> None:
+    """A root that was rounded to float32 could be explained by another 2, which is printed as 2."""
+    constant = float(torch.tensor(2.0).sqrt())
+    mistake = named("x * sqrt(2)", lambda x: constant * x)
+    assert mistake is not None
+    assert mistake.sentence.startswith("-2.4e-08 is added to `sqrt(2)`")
+
+
 class _Doubled(torch.autograd.Function):
     """Twice the input, with half of the gradient."""
 
