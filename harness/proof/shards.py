@@ -16,19 +16,15 @@ from typing import Any, NamedTuple
 
 import torch
 from pydantic import ValidationError
-from torch import Tensor
 
 from harness.calling.adapter import Bridge, unwrap_bridge
 from harness.calling.discovery import is_shipped
 from harness.calling.source import subject_of
-from harness.case import Case
 from harness.execution.plan import Document
 from harness.laws.law import Law
 from harness.proof import every_value
 from harness.proof.every_value import Values
-from harness.proof.float32.casts import CastSweep, Encoding
-from harness.proof.float32.kernel import Layout
-from harness.proof.float32.task import EVERY, SHARDS, Float32
+from harness.proof.float32.task import Float32
 from harness.proof.pairs import Pairs
 from harness.proof.sweep import ROW_BY_ROW, Sweep
 from harness.proof.tally import LIMITS, Tally, spell_moments
@@ -85,22 +81,6 @@ def _build_outcome(task: Task, law: Law, violation: Violation | None) -> LawOutc
         return LawOutcome(law=law.name, status=Status.HOLDS, statement=law.statement)
     status, reason = get_status_if_broken(law, task.case, task.format_.name)
     return LawOutcome(law=law.name, status=status, statement=law.statement, reason=reason, violation=violation)
-
-
-def prove_cast(
-    encoding: Encoding, layout: Layout, cast: Callable[[Tensor], Tensor] | None = None, *, codes: range = EVERY
-) -> Proof:
-    """Cast the numbers of some magnitudes, of either sign, and all numbers of the encoding back.
-
-    The default is the cast of torch. The number of codes is a power of two.
-    """
-    case = Case(cast or (lambda x: x.to(encoding.dtype)), "cast", style="foreign", name=f"torch.{encoding.name}")
-    shards = max(1, len(codes) * SHARDS // len(EVERY))
-    task = Float32(case, encoding, encoding, layout, "value", codes, shards, encoding)
-    tally = reduce(add, map(task.tally, range(shards)))
-    if tally.error is None:
-        tally += CastSweep(case, encoding, layout.name, codes).cast_back().tally()
-    return conclude(task, tally).model_copy(update={"contract": encoding.policies})
 
 
 _VERSION = 4

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from programs.float32_casts import BEGIN, END, PAGE, table
+from programs.float32_casts import BEGIN, ENCODINGS, END, PAGE, Encoding, bits_of, prove_cast, table
 from torch import Tensor
 
-from harness.proof.float32.casts import ENCODINGS, Encoding, bits_of
 from harness.proof.float32.kernel import LAYOUTS, SIGN
 from harness.proof.float32.model import INFINITE
 from harness.proof.float32.recorded import CASTS, read_recorded
-from harness.proof.shards import prove_cast
 from harness.record import Proof
 
 ONE = range(0x3F80_0000, 0x3F81_0000)

@@ -4,6 +4,6 @@
 by a Taylor polynomial with a proved remainder. ``rows`` turns the polynomials of a range into matrices, so that one
 matrix product gives the exact values of thousands of inputs with a proved error. ``side`` has the exact values of
 whole blocks of numbers of one sign. ``sweep`` compares the outputs with the exact values and counts. ``resolution``
-decides the remaining outputs by ball arithmetic. ``casts`` proves casts to 16 and 8 bits. ``difference`` compares two
-releases of torch; their processes run ``release``.
+decides the remaining outputs by ball arithmetic. ``difference`` compares two releases of torch; their processes run
+``release``.
 """

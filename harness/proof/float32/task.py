@@ -1,11 +1,10 @@
-"""A proof of a unary operation or a cast of float32: all 2^32 bit patterns, in shards of magnitudes."""
+"""A proof of a unary operation of float32: all 2^32 bit patterns, in shards of magnitudes."""
 
 from dataclasses import dataclass
 
 from harness.case import Case
 from harness.floats.format import FORMATS, Format
 from harness.laws import Contract, Law
-from harness.proof.float32.casts import CastSweep, Encoding
 from harness.proof.float32.count import Counts, moments
 from harness.proof.float32.kernel import SIGN, Layout
 from harness.proof.float32.operation import Operation
@@ -20,20 +19,20 @@ EVERY = range(2**31)
 
 @dataclass(frozen=True)
 class Float32:
-    """A proof of a unary operation or a cast: a case in one memory layout.
+    """A proof of a unary operation: a case in one memory layout.
 
     ``codes`` restricts it to some magnitudes. Each shard is a whole number of blocks, or a block of some rows.
     """
 
     case: Case
-    contract: Contract | Encoding
-    operation: Operation | Encoding
+    contract: Contract
+    operation: Operation
     layout: Layout
     quantity: str
     codes: range = EVERY
     shards: int = SHARDS
 
-    format_: Format | Encoding = FORMATS["float32"]
+    format_: Format = FORMATS["float32"]
     laws: tuple[Law, ...] = ()
     following: tuple[Law, ...] = ()
 
@@ -71,6 +70,4 @@ class Float32:
         return attempt(self.case, lambda: self._run_sweep(self.shard(number)).tally())
 
     def _run_sweep(self, codes: range) -> Counts:
-        if isinstance(self.operation, Encoding):
-            return CastSweep(self.case, self.operation, self.layout.name, codes).run()
         return Sweep(self.case, self.operation, self.quantity, self.layout.name, codes).run()
