@@ -11,6 +11,7 @@ import numpy as np
 from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
+from harness.exact.elementwise import larger, largest
 from harness.formula.arithmetic import apply_from_end, compute_nodes, cumsum, is_at, pick_entries, spread
 from harness.formula.node import Node, order
 from harness.formula.primitive import PRIMITIVES, UNKNOWN, divide_balls
@@ -27,12 +28,6 @@ _NEGLIGIBLE = arb(2) ** -1210
 
 def _is_infinite(x: arb) -> bool:
     return not x.is_finite() and not x.is_nan()
-
-
-def _larger(a: arb, b: arb) -> arb:
-    if a.is_nan() or b.is_nan():
-        return UNKNOWN
-    return a if a > b else b if b > a else a.max(b)
 
 
 def _middle(x: arb) -> arb:
@@ -66,14 +61,14 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "mul": _elementwise(lambda a, b: a * b, 2),
     "div": _elementwise(divide_balls, 2),
     "chain": _elementwise(lambda a, b: arb(0) if a.is_zero() else a * b, 2),
-    "larger": _elementwise(_larger, 2),
+    "larger": larger,
     "less": lambda a, b: np.asarray(np.frompyfunc(lambda a, b: bool(_middle(a) < _middle(b)), 2, 1)(a, b), dtype=bool),
     "not_more": lambda a, b: np.asarray(
         np.frompyfunc(lambda a, b: bool(_middle(a) <= _middle(b)), 2, 1)(a, b), dtype=bool
     ),
     "where": np.where,
     "sum": lambda x: np.asarray(x.sum(-1, keepdims=True), dtype=object),
-    "largest": lambda x: np.asarray(np.frompyfunc(_larger, 2, 1).reduce(x, axis=-1, keepdims=True), dtype=object),
+    "largest": lambda x: largest(x, -1, keepdims=True),
     "cumsum": cumsum,
     "cumsum_from_end": partial(apply_from_end, cumsum),
     "pick": pick_entries,

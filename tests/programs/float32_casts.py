@@ -32,12 +32,13 @@ from harness.case import Case
 from harness.execution.environment import environment
 from harness.floats.double_double import Array
 from harness.proof.float32.count import Counts
-from harness.proof.float32.kernel import INTEGERS, LAYOUTS, SIGN, Kernel, Layout, memory
+from harness.proof.float32.kernel import LAYOUTS, SIGN, Kernel, Layout, memory
 from harness.proof.float32.model import INFINITE
 from harness.proof.float32.recorded import CASTS, read_recorded
 from harness.proof.float32.sweep import BLOCK
 from harness.proof.float32.task import EVERY, SHARDS, Float32
 from harness.proof.shards import conclude
+from harness.proof.tally import Tally
 from harness.record import Proof
 from harness.timing.clock import threads
 from harness.wording.accuracy import list_builds, make_cast_row
@@ -45,6 +46,9 @@ from harness.wording.accuracy import list_builds, make_cast_row
 Codes = NDArray[Any]
 
 _NAN = 0x7FC0_0000
+
+INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
+"""The dtype of the bits of a number by its size in bytes."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ _ALL = (
     Encoding("float8_e8m0fnu", 8, 1, 127, 0xFE, 0xFF, 0xFF, is_away=True),
 )
 
-ENCODINGS = {one.name: one for one in _ALL}
+ENCODINGS = {encoding.name: encoding for encoding in _ALL}
 """The encodings by the name of their dtype."""
 
 
@@ -164,11 +168,20 @@ _ROUNDING = ("nearest", "ties", "overflow", "sign", "flushed")
 """The laws about finite numbers."""
 
 
+class CastCounts(Counts):
+    """Findings of casts, whose results are in no class of deviations."""
+
+    def tally(self) -> Tally:
+        """Return the findings as the tally of a shard, with the results that are not correctly rounded."""
+        wrong = sum(self.departures[law].count for law in _ROUNDING if law in self.departures)
+        return super().tally().model_copy(update={"not_correctly_rounded": wrong})
+
+
 class CastSweep:
     """Casts the numbers of a range of magnitudes with both signs, and all numbers of the encoding back."""
 
     def __init__(self, case: Case, encoding: Encoding, layout: str, codes: range) -> None:
-        self.case, self.encoding, self.layout, self.codes, self.counts = case, encoding, layout, codes, Counts()
+        self.case, self.encoding, self.layout, self.codes, self.counts = case, encoding, layout, codes, CastCounts()
 
     def run(self) -> Counts:
         """Compare every result with the steps.
@@ -178,12 +191,11 @@ class CastSweep:
         CaseError
             If the cast raises, changes its argument, or returns another shape or dtype.
         """
-        kernel = Kernel(self.case, self.layout, min(BLOCK, len(self.codes)), self.counts, dtype=self.encoding.dtype)
+        kernel = Kernel(self.case, self.layout, min(BLOCK, len(self.codes)), self.counts)
+        kernel.dtype = self.encoding.dtype
         for sign in (1, -1):
             self._cast(kernel, sign)
         self.counts.floor_s = kernel.alone_s(self.codes)
-        departures = self.counts.departures
-        self.counts.not_rounded = sum(departures[law].count for law in _ROUNDING if law in departures)
         return self.counts
 
     def _cast(self, kernel: Kernel, sign: int) -> None:

@@ -32,8 +32,6 @@ class Counts:
     mirrored: int = 0
     """Numbers whose outputs of either sign were compared."""
     floor_s: float = 0.0
-    not_rounded: int = 0
-    """Results that are not correctly rounded and are in no class."""
     worst: float = 0.0
     witness: Witness | None = None
     order: tuple[int, ...] = ()
@@ -62,7 +60,7 @@ class Counts:
         above = self.histogram[::-1].cumsum()[::-1]
         beyond = (self.far.get(limit, int(above[min(8 * limit, CLASSES - 1)])) for limit in LIMITS)
         return Tally(
-            not_correctly_rounded=int(above[4]) + self.not_rounded,
+            not_correctly_rounded=int(above[4]),
             beyond=tuple(beyond),
             histogram=tuple(np.trim_zeros(self.histogram, "b").tolist()),
             compared={"monotone": self.pairs, "symmetric": self.mirrored},

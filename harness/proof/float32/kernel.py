@@ -37,10 +37,6 @@ LAYOUTS = (
 """The layouts of float32 numbers; each selects a kernel."""
 
 
-INTEGERS = {1: torch.uint8, 2: torch.int16, 4: torch.int32}
-"""The dtype of the bits of a number by its size in bytes."""
-
-
 def memory(layout: str, count: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return a tensor of ``count`` numbers in a layout."""
     if layout == "contiguous":
@@ -65,21 +61,13 @@ class Kernel:
         Counts of the visited codes.
     is_gradient
         Whether the gradient is computed, with cotangent one.
-    dtype
-        Dtype of the outputs.
     """
 
-    def __init__(
-        self,
-        case: Case,
-        layout: str,
-        count: int,
-        counts: Counts,
-        *,
-        is_gradient: bool = False,
-        dtype: torch.dtype = torch.float32,
-    ) -> None:
-        self.case, self.dtype, self.counts, self.clock = case, dtype, counts, clock_of(case)
+    dtype = torch.float32
+    """Dtype of the outputs."""
+
+    def __init__(self, case: Case, layout: str, count: int, counts: Counts, *, is_gradient: bool = False) -> None:
+        self.case, self.counts, self.clock = case, counts, clock_of(case)
         view = memory(layout, count)
         self.argument = view.requires_grad_(is_gradient)
         self.bits = view.detach().view(torch.int32).numpy()
