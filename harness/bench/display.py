@@ -22,7 +22,7 @@ from harness.record.bench import (
 from harness.record.crossing import compare_devices
 from harness.wording.table.call import operation_table, vectorization_table
 from harness.wording.table.loader import balance_table, loader_table
-from harness.wording.table.step import agreement_table, crossing_table, step_table
+from harness.wording.table.step import agreement_table, crossing_table, format_table, step_table
 
 TORCH = "torch.utils.data.dataloader.DataLoader"
 """Record name of torch's ``DataLoader``."""
@@ -122,6 +122,8 @@ def print_steps(console: Console, document: Mapping[str, Any]) -> None:
         show_table(
             console, table if number == len(groups) else replace(table, caption=""), with_title=True, is_short=True
         )
+    if any(step.record.formats for step in steps):
+        show_table(console, format_table(steps), with_title=True, is_short=True)
     if comparisons := list(compare_devices(steps)):
         show_table(console, crossing_table(comparisons), with_title=True, is_short=True)
 

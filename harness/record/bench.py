@@ -93,6 +93,16 @@ def names(case: Case) -> Names:
     return Names(case=case.name, family=case.family, style=case.style)
 
 
+class FormatRecord(_Part):
+    """A step in a floating-point format other than float32, or the error of the step in float32."""
+
+    rounds_s: Rounds = series("seconds per step in this format, from the rounds of the step")
+    error_ulp: float | None = unknown(
+        "largest error of the parameters after one step, in ulp of the largest in float32"
+    )
+    absent: str | None = unknown("reason why the step has no time in this format")
+
+
 class StepRecord(BenchRecord):
     """One training step: forward, loss, backward, update."""
 
@@ -105,6 +115,9 @@ class StepRecord(BenchRecord):
     threads: int = Field(description="number of torch threads")
     phases_s: Mapping[str, Rounds] = Field(
         default_factory=dict, description="seconds per step by phase; empty if the step does not report its phases"
+    )
+    formats: Mapping[str, FormatRecord] = Field(
+        default_factory=dict, description="the step in other formats, by name; of the first step of each style"
     )
     bytes: int | None = unknown("bytes that a step has to move")
     operations: int | None = unknown("multiplications and additions in a step")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness.record.bench import AgreementRecord, StepRecord
-from harness.wording.table.step import agreement_table, crossing_table, step_table
+from harness.wording.table.step import agreement_table, crossing_table, format_table, step_table
 from harness.wording.table.training import estimate_table, training_table
 
 from ..figures import training as figures
@@ -80,7 +80,10 @@ def _list_figures(reading: Reading) -> Iterator[Part]:
     yield floor(frames.steps)
     if len(frames.phases):
         yield phases(frames.phases)
-    yield page_table(step_table(reading.list_timed(StepRecord)))
+    timed = reading.list_timed(StepRecord)
+    yield page_table(step_table(timed))
+    if any(each.record.formats for each in timed):
+        yield page_table(format_table(timed))
     yield step.floors(frames.steps)
     yield step.equality(frames.steps)
     if len(frames.phases):

@@ -212,6 +212,11 @@ def test_a_timed_step_carries_its_rounds_and_what_it_is(run: Run, tmp_path: Path
         assert len(found := info.pop(measured)) == rounds
         assert min(found) > 0.0
     assert info.pop("deviation") <= info.pop("bound")
+    formats = info.pop("formats")
+    assert list(formats) == ["float32", "tf32", "bfloat16", "float16"]
+    assert formats["tf32"] == {"absent": "no TF32 on cpu", "rounds_s": []}
+    assert len(formats["bfloat16"]["rounds_s"]) == rounds
+    assert formats["float32"]["error_ulp"] < 50 < formats["float16"]["error_ulp"] < formats["bfloat16"]["error_ulp"]
     assert info == {
         "case": "mine.right",
         "family": "mine",

@@ -18,7 +18,7 @@ from harness.reports.page_part import Figure
 from harness.reports.reading import read
 from harness.reports.tables import step
 from harness.reports.text import render_markdown
-from harness.wording.table.step import agreement_table, format_crossing, step_table
+from harness.wording.table.step import agreement_table, format_crossing, format_table, step_table
 
 
 @pytest.fixture
@@ -77,6 +77,23 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
         "whole step",
     ]
     assert {row[3] for row in step.equality(steps).rows} == {"64"}
+
+
+def test_each_format_has_its_time_beside_its_error(tmp_path: Path) -> None:
+    """The ratio is taken within the rounds, and a missing format has its reason."""
+    entries = samples.benchmarks.step_entries()
+    rounds_s = entries[0]["stats"]["data"]
+    half = {"rounds_s": [2.0 * round_s for round_s in rounds_s], "error_ulp": 40_000.0}
+    formats = {"float32": {"error_ulp": 2.5}, "tf32": {"absent": "no TF32 on cpu"}, "bfloat16": half}
+    entries[0]["extra_info"]["formats"] = formats
+    run = run_of(tmp_path, steps=entries)
+    table = format_table(read(run).list_timed(StepRecord))
+    (row,) = table.rows
+    headings = ["float32 error", "tf32 / float32", "bfloat16 / float32", "bfloat16 error"]
+    assert [column.heading for column in table.columns][4:] == headings
+    assert [*row[4:6], row[7]] == ["2.50", "no TF32 on cpu", "40,000"]
+    assert row[6].startswith("2.00×")
+    assert "Time and error of a step in other formats" in reported(run).page.read_text()
 
 
 def test_agreement_is_decided_by_the_whole_interval(measured: RunFolder) -> None:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from harness.bench.suites.doubt import SHORTEST_S, find_copies, find_faults, find_remarks
+from harness.bench.suites.number_format import FORMATS, add_rounds, compare_formats
 from harness.bench.suites.training import Problem, finite, problem, start_step
 from harness.case import Case
 from harness.record import median_ratio
+from harness.record.bench import FormatRecord
 from harness.record.estimate import MIN_SAMPLES
 from harness.timing.clock import (
     Accelerator,
@@ -100,6 +102,8 @@ class Timed:
         Reason why there is no graph of the step on an accelerator.
     faults, remarks
         Reasons why the times are wrong, and remarks on the work that they include.
+    formats
+        The step in other formats, if it is the first of its style.
     """
 
     warmed: WarmUp
@@ -111,6 +115,7 @@ class Timed:
     graph_absent: str | None = None
     faults: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    formats: Mapping[str, FormatRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,6 +173,10 @@ def measure_group(
                 lanes[case.name] = _make_lane(case, problem(case, batch_size), settle, clock, accelerator)
             except Exception as error:  # noqa: BLE001 - the case's own benchmark raises it
                 failed[case.name] = error
+        for case in {case.style: case for case in reversed(cases) if case.name in lanes}.values():
+            lanes[case.name] = _add_formats(
+                lanes[case.name], case, problem(case, batch_size), device_name, settle, clock
+            )
         task = problem(cases[0], batch_size)
         work, before = _estimate_work(task), device_state(accelerator)
         measuring = gauges(work, device_name, l2_bytes=before.l2_bytes)
@@ -243,6 +252,7 @@ def _judge(lane: "_Lane", timed: Timed, group: Group, turns: Interleaved, measur
 
 _WHOLE, _PHASES, _QUEUED, _GRAPH, _COLD = "", " in phases", " queued", " as a graph", " with a cold cache"
 _LOOP, _PINNED_LOOP = " in a loop", " in a loop from pinned memory"
+_IN_FORMAT = " in {}"
 """Suffixes of the arms of a case."""
 
 _TRANSFER, _CLOCK = "transfer", "clock"
@@ -265,7 +275,7 @@ TIMES: Mapping[str, tuple[str, int]] = {
 
 def _find_case(name: str) -> str:
     """Return the case of an arm."""
-    for suffix in (_PHASES, _QUEUED, _GRAPH, _COLD, _LOOP, _PINNED_LOOP):
+    for suffix in (_PHASES, _QUEUED, _GRAPH, _COLD, _LOOP, _PINNED_LOOP, *map(_IN_FORMAT.format, FORMATS)):
         name = name.removesuffix(suffix)
     return name
 
@@ -296,6 +306,7 @@ class _Lane:
     launch: Callable[[], object]
     graph_absent: str | None = None
     copies: tuple[str, ...] = ()
+    formats: Mapping[str, FormatRecord] = field(default_factory=dict)
 
 
 def _skip_waiting() -> None:
@@ -347,6 +358,16 @@ def _make_lane(
         time_replays(replay, accelerator, clock), calls_in_queue(replay, accelerator, clock, max_calls=max_calls)
     )
     return _Lane(case.name, warmed, parameters, arms, launch, None, copies)
+
+
+def _add_formats(
+    lane: "_Lane", case: Case, task: Problem, device: str, settle: Callable[[], None], clock: Clock
+) -> "_Lane":
+    """Return a step with arms for the formats other than float32."""
+    arms, records = compare_formats(case, task, device, lambda call: _make_arm(call, settle, clock, SLICE_S))
+    return replace(
+        lane, arms={**lane.arms, **{_IN_FORMAT.format(name): arm for name, arm in arms.items()}}, formats=records
+    )
 
 
 def _make_loops(step: Any, task: Problem, device: str) -> dict[str, Callable[[], object]]:
@@ -416,6 +437,7 @@ def _read_times(lane: _Lane, turns: Interleaved) -> Timed:
             if lane.name + arm in turns.times
         },
         lane.graph_absent,
+        formats=add_rounds(lane.formats, lambda name: turns.times.get(lane.name + _IN_FORMAT.format(name), [])),
     )
 
 

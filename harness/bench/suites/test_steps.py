@@ -72,6 +72,7 @@ def test_training_step(benchmark: Any, pytestconfig: pytest.Config, case: str, d
             threads=torch.get_num_threads(),
             cold_s=timed.warmed.cold_s,
             phases_s={phase: tuple(rounds_s) for phase, rounds_s in timed.phases_s.items()},
+            formats=timed.formats,
             **_compute_floor(group),
             **read_device_times(timed, group),
             remarks=timed.remarks,

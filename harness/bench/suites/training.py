@@ -115,7 +115,7 @@ def comparisons(case: Case, task: Problem, device: str) -> tuple[StepComparison,
     on_device = task.to(device)
     step, parameters = start_step(case, on_device)
     losses = [step(*on_device.minibatch(number)) for number in range(len(task.plan.batches))]
-    expected_loss, expected = _run_gradient_descent(task)
+    expected_loss, expected = run_gradient_descent(task)
     error = math.hypot(*(_measure_distance(a, b) for a, b in zip(parameters, expected, strict=True)))
     return (
         StepComparison(
@@ -156,7 +156,7 @@ def _measure_distance(actual: Tensor, expected: Tensor) -> float:
 
 
 @lru_cache(maxsize=4)
-def _run_gradient_descent(task: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
+def run_gradient_descent(task: Problem) -> tuple[float, tuple[Tensor, Tensor]]:
     """Return the first loss, and weight and bias after the last step, in float64."""
     weight, bias, losses = task.weight.double(), task.bias.double(), []
     for number in range(len(task.plan.batches)):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from harness.findings.merging import group_by
-from harness.record import Estimate
-from harness.record.bench import AgreementRecord, Benchmark, StepRecord
+from harness.record import Estimate, median_ratio
+from harness.record.bench import AgreementRecord, Benchmark, FormatRecord, StepRecord
 from harness.record.crossing import Crossing, DeviceComparison
 from harness.wording.number import UNKNOWN, count, duration, interval, plain, rate, times
 from harness.wording.table import Column, Table, build_table
@@ -60,6 +60,40 @@ def step_table(steps: Sequence[Step]) -> Table:
         "time for the minimum number of bytes and operations at the rates measured in the same rounds."
     )
     return build_table("step-ratios", title, steps, columns, caption=" ".join([caption, *_list_remarks(steps)]))
+
+
+def format_table(steps: Sequence[Step]) -> Table:
+    """Return the steps in float32 and in other formats, each time with its error; without rows if there are none."""
+    compared = [step for step in steps if step.record.formats]
+    names = dict.fromkeys(name for step in compared for name in step.record.formats)
+
+    def read(step: Step, name: str) -> FormatRecord:
+        return step.record.formats.get(name, FormatRecord())
+
+    def compare(step: Step, name: str) -> str:
+        record = read(step, name)
+        return record.absent or estimate_text(median_ratio(record.rounds_s, step.stats.rounds_s))
+
+    def format_error(step: Step, name: str) -> str | None:
+        error = read(step, name).error_ulp
+        return None if error is None else plain(error)
+
+    columns: list[Column[Step]] = [
+        Column("case", lambda step: step.record.case, "code"),
+        Column("device", lambda step: step.record.device),
+        Column("batch size", lambda step: f"{step.record.batch_size:,}", "number"),
+        Column("float32", lambda step: duration(step.stats.median_s), "number"),
+    ]
+    for name in names:
+        if name != "float32":
+            columns.append(Column(f"{name} / float32", partial(compare, name=name), "number"))
+        columns.append(Column(f"{name} error", partial(format_error, name=name), "number"))
+    caption = (
+        f"The first step of each style. Times are relative to the step in float32. {INTERVALS} The error is the "
+        "largest of the parameters after one step, against float64, in ulp of the largest parameter in float32; "
+        "at a high learning rate, it is the error of the gradient."
+    )
+    return build_table("step-formats", "Time and error of a step in other formats", compared, columns, caption=caption)
 
 
 def _list_remarks(steps: Sequence[Step]) -> list[str]:

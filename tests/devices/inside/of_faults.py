@@ -47,6 +47,17 @@ def test_of_a_sound_device_nothing_is_said() -> None:
     assert (timed.faults, timed.remarks) == ((), ())
 
 
+def test_each_format_has_its_time_and_its_error() -> None:
+    """Factors with ten bits make errors of 2**13 ulp and above; 16 bits of bfloat16 make larger ones."""
+    formats = measure().formats
+    assert not [record.absent for record in formats.values() if record.absent]
+    assert all(formats[name].rounds_s for name in ("tf32", "bfloat16", "float16"))
+    errors = {name: record.error_ulp or 0.0 for name, record in formats.items()}
+    assert min(errors.values()) > 0
+    assert errors["float32"] < 100 < errors["tf32"] < errors["bfloat16"]
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 def test_a_forgotten_synchronization_is_a_fault() -> None:
     """The step would take the time of its launches."""
     (fault,) = measure(synchronizes=False).faults

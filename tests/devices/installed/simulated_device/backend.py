@@ -215,6 +215,7 @@ def register() -> None:
         get_rng_state=lambda *_: GENERATOR.get_state(),
         set_rng_state=lambda state, *_: GENERATOR.set_state(state),
         get_amp_supported_dtype=lambda: [torch.float16, torch.bfloat16],
+        is_tf32_supported=lambda: True,
         get_device_name=lambda *_: "Simulated",
         get_device_properties=lambda *_: properties,
         clock_rate=lambda *_: at.clock_mhz * DEVICE.share,
