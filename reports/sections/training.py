@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from harness.record.bench import AgreementRecord, StepRecord
-from harness.wording.table.step import agreement_table, crossing_table, format_table, step_table
+from harness.wording.table.step import agreement_table, crossing_table, format_table, pair_table, step_table
 from harness.wording.table.training import estimate_table, training_table
 
 from ..figures import training as figures
@@ -81,6 +81,9 @@ def _list_figures(reading: Reading) -> Iterator[Part]:
     if len(frames.phases):
         yield phases(frames.phases)
     timed = reading.list_timed(StepRecord)
+    pairs = pair_table(timed, accelerator=reading.head.environment.accelerator)
+    if pairs.rows:
+        yield page_table(pairs)
     yield page_table(step_table(timed))
     if any(each.record.formats for each in timed):
         yield page_table(format_table(timed))

@@ -1,6 +1,7 @@
 """Steps in the report: ratios, floors, phases, agreement, crossover; and runs of older versions."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,14 @@ from harness.reports.page_part import Figure
 from harness.reports.reading import read
 from harness.reports.tables import step
 from harness.reports.text import render_markdown
-from harness.wording.table.step import agreement_table, format_crossing, format_table, step_table
+from harness.wording.table.step import (
+    agreement_table,
+    estimate_text,
+    format_crossing,
+    format_table,
+    pair_table,
+    step_table,
+)
 
 
 @pytest.fixture
@@ -77,6 +85,38 @@ def test_the_tables_of_steps_say_what_was_measured(measured: RunFolder) -> None:
         "whole step",
     ]
     assert {row[3] for row in step.equality(steps).rows} == {"64"}
+
+
+def test_scratch_and_concise_are_side_by_side_on_each_device(tmp_path: Path) -> None:
+    """There are twenty steps in ten rows; the ratio has its interval from the rounds."""
+    run = run_of(tmp_path, steps=samples.benchmarks.step_entries(("cpu", "cuda")))
+    timed = read(run).list_timed(StepRecord)
+    table = pair_table(timed, accelerator="A card")
+    assert len(table.rows) == 10
+    names = [f"{what}, {device}" for device in ("cpu", "cuda") for what in ("scratch", "concise", "scratch / concise")]
+    assert [column.heading for column in table.columns] == ["contract", "batch size", *names]
+    for row in table.rows:
+        first = {step.record.style: step for step in reversed(timed) if _is_in_row(step.record, row)}
+        ratio = first["scratch"].over(first["concise"].stats.rounds_s)
+        assert row[4] == estimate_text(ratio)
+        assert ratio.low < ratio.point < ratio.high
+    assert "Steps from scratch and concise" in reported(run).page.read_text()
+
+
+def _is_in_row(record: StepRecord, row: Sequence[str]) -> bool:
+    return (record.device, record.contract, f"{record.batch_size:,}") == ("cpu", *row[:2])
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "reason"), [(None, "no accelerator on this machine"), ("A card", "A card was not timed")]
+)
+def test_without_times_on_an_accelerator_the_pairs_have_one_plain_reason(
+    measured: RunFolder, accelerator: str | None, reason: str
+) -> None:
+    """The other columns are complete."""
+    table = pair_table(read(measured).list_timed(StepRecord), accelerator=accelerator)
+    assert {row[-1] for row in table.rows} == {reason}
+    assert all("×" in row[4] for row in table.rows)
 
 
 def test_each_format_has_its_time_beside_its_error(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from harness.findings.merging import group_by
@@ -60,6 +60,50 @@ def step_table(steps: Sequence[Step]) -> Table:
         "time for the minimum number of bytes and operations at the rates measured in the same rounds."
     )
     return build_table("step-ratios", title, steps, columns, caption=" ".join([caption, *_list_remarks(steps)]))
+
+
+Pair = Mapping[str, Mapping[str, Step]]
+"""The first step of each style, by device."""
+
+
+def pair_table(steps: Sequence[Step], *, accelerator: str | None) -> Table:
+    """Return the first step from scratch next to the first concise one, on the CPU and on ``accelerator``."""
+    pairs: dict[tuple[object, ...], dict[str, dict[str, Step]]] = {}
+    for step in steps:
+        record = step.record
+        pair = pairs.setdefault((record.contract, record.batch_size), {}).setdefault(record.device, {})
+        pair.setdefault(record.style, step)
+
+    def read(pair: Pair, device: str, style: str) -> str | None:
+        step = pair.get(device, {}).get(style)
+        return None if step is None else duration(step.stats.median_s)
+
+    def compare(pair: Pair, device: str) -> str | None:
+        scratch, concise = (pair.get(device, {}).get(style) for style in ("scratch", "concise"))
+        return None if scratch is None or concise is None else estimate_text(scratch.over(concise.stats.rounds_s))
+
+    def get_record(pair: Pair) -> StepRecord:
+        return next(step.record for by_style in pair.values() for step in by_style.values())
+
+    columns: list[Column[Pair]] = [
+        Column("contract", lambda pair: get_record(pair).contract, "code"),
+        Column("batch size", lambda pair: f"{get_record(pair).batch_size:,}", "number"),
+    ]
+    devices = dict.fromkeys(step.record.device for step in steps)
+    for device in devices:
+        columns += [
+            Column(f"{style}, {device}", partial(read, device=device, style=style), "number")
+            for style in ("scratch", "concise")
+        ]
+        columns.append(Column(f"scratch / concise, {device}", partial(compare, device=device), "number"))
+    if devices.keys() <= {"cpu"}:
+        reason = f"{accelerator} was not timed" if accelerator else "no accelerator on this machine"
+        columns.append(Column("accelerator", lambda _: reason))
+    both: list[Pair] = [
+        pair for pair in pairs.values() if any(by_style.keys() >= {"scratch", "concise"} for by_style in pair.values())
+    ]
+    caption = f"The first step of each style. A ratio above one means that the concise step is faster. {INTERVALS}"
+    return build_table("step-pairs", "Steps from scratch and concise", both, columns, caption=caption)
 
 
 def format_table(steps: Sequence[Step]) -> Table:
