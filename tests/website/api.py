@@ -32,7 +32,7 @@ def public() -> dict[str, list[str]]:
     """Return the public names of each module; of the records only the classes."""
     found = {name: OWN.get(name) or _exported(import_module(name)) for name in MODULES}
     records = import_module("harness.record")
-    found["harness.record"] = [name for name in records.__all__ if inspect.isclass(getattr(records, name))]
+    found["harness.record"] = [name for name in _exported(records) if inspect.isclass(getattr(records, name))]
     return {name: [each for each in names if not each.startswith("__")] for name, names in found.items()}
 
 
