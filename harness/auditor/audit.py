@@ -3,7 +3,7 @@
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -73,6 +73,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         warnings.filterwarnings("ignore", message="Using `torch.compile.module.` when there are global hooks")
         self._filter = warnings.filters[0]
         self._watching.ends.listen()
+        self._watching.training.__enter__()
         self._autocast = self._watching.narrowing.context()
         self._autocast.__enter__()
         self._watching.__enter__()  # type: ignore[no-untyped-call]
@@ -84,6 +85,7 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
         """End the audit and keep its findings, even after an exception."""
         self._watching.__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         self._autocast.__exit__(kind, error, trace)
+        self._watching.training.__exit__()
         self._watching.ends.stop()
         self._stance.__exit__(kind, error, trace)
         if self._filter in warnings.filters:
@@ -127,6 +129,12 @@ class audit:  # noqa: N801 - read as a function: `with harness.audit() as found:
             )
             watching.shadows.cells.clear()
         return self._record
+
+    def call_again(self, step: Callable[[], Any]) -> None:
+        """Call the step again without following it, and add what only a second call shows to the record."""
+        found = self._watching.training.call_again(step)
+        record = self.close()
+        self._record = record.model_copy(update={"findings": (*record.findings, *map(add_source, found))})
 
     @property
     def left(self) -> list[tuple[str, torch.Tensor]]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as all_modules
 
 from harness.auditor.blame import blame_not_finite
-from harness.auditor.line import Lines
+from harness.auditor.line import Line, Lines
 from harness.auditor.operation import Source, bare
 from harness.auditor.shadow import Call, Cell, Distance, Shadows, distance, distance_where_finite
 from harness.compat.torch import DisableAutocast, disable_dispatch_modes, storage_address
@@ -113,8 +113,14 @@ class Ends(EngineHook):
         """The parameters used by the step and the buffers of the called models, set at the end of the step."""
         self.without_gradient: list[Tensor] = []
         """Parameters without a gradient at their first use."""
+        self.untracked: dict[int, Line] = {}
+        """Parameters that are first used without a graph, and the line."""
+        self.unregistered: dict[int, Line] = {}
+        """Parameters that a module uses and does not list, and the line."""
+        self.roots: dict[int, tuple[nn.Module, bool, Line]] = {}
+        """Modules that were called with a graph, whether in training mode, and the line."""
         self._shadows, self._lines = shadows, lines
-        self._leaves: dict[int, Tensor] = {}
+        self.leaves: dict[int, Tensor] = {}
         self._met: dict[int, int] = {}
         """Storages of parameters, by identity."""
         self._parts: set[tuple[int, int, int]] = set()
@@ -150,6 +156,8 @@ class Ends(EngineHook):
             self._names.update({id(parameter): name for name, parameter in module.named_parameters()})
             self._buffers.update({name: buffer for name, buffer in module.named_buffers() if is_followed(buffer)})
             self.buffers.update({key_of(buffer): name for name, buffer in self._buffers.items()})
+            if torch.is_grad_enabled():
+                self.roots[id(module)] = (module, module.training, self._lines.caller())
         modules.append(self._names.get(id(module), type(module).__name__))
 
     def _leave_module(self, _module: nn.Module, _args: Any, output: Any) -> None:
@@ -163,7 +171,7 @@ class Ends(EngineHook):
             if isinstance(root, Tensor) and not is_wrapped(root) and is_followed(root) and root.dim() == 0:
                 self._add_backward_end(Kind.LOSS, "", root)
         with disable_tracking():
-            for parameter in self._leaves.values():
+            for parameter in self.leaves.values():
                 self._meet_gradient(parameter)
         return self._engine(roots, *args, **kwargs)
 
@@ -184,13 +192,17 @@ class Ends(EngineHook):
             return
         self._parts.add(part)
         self._shadows.leaves[part[0]] = id(tensor)
-        is_new = id(tensor) not in self._leaves
+        is_new = id(tensor) not in self.leaves
         with DisableAutocast(), torch.no_grad():
             self._shadows.cell(tensor).state.leaf = id(tensor)
             if is_new:
                 self._meet_gradient(tensor)
         if is_new:
-            self._leaves[id(tensor)] = tensor
+            self.leaves[id(tensor)] = tensor
+            if not torch.is_grad_enabled():
+                self.untracked[id(tensor)] = self._lines.caller()
+            if self._lines.modules and isinstance(tensor, nn.Parameter) and id(tensor) not in self._names:
+                self.unregistered[id(tensor)] = self._lines.caller()
             if tensor.grad is None:
                 self.without_gradient.append(tensor)
             self._handles.append(tensor.register_post_accumulate_grad_hook(self._gradient))
@@ -208,7 +220,7 @@ class Ends(EngineHook):
         known_name = self._names.get(leaf)
         if known_name:
             return known_name
-        parameter = self._leaves.get(leaf)
+        parameter = self.leaves.get(leaf)
         return "a tensor" if parameter is None else f"a tensor {list(parameter.shape)}"
 
     def _gradient(self, parameter: Tensor) -> None:
@@ -265,7 +277,7 @@ class Ends(EngineHook):
                 if not is_wrapped(tensor) and is_followed(tensor) and not (tensor.dim() == 0 and self._is_loss(tensor)):
                     self._add_end(Kind.OUTPUT, "", tensor)
         self._output = None
-        self.left = [(self.name(leaf), parameter) for leaf, parameter in self._leaves.items()]
+        self.left = [(self.name(leaf), parameter) for leaf, parameter in self.leaves.items()]
         self.left += self._buffers.items()
         self._before.clear()
         self._buffers.clear()
@@ -282,7 +294,7 @@ class Ends(EngineHook):
             for end in self.found
             if end.kind is Kind.UPDATE or (end.kind is Kind.GRADIENT and (end.state.nan or end.state.inf))
         }
-        for leaf, parameter in self._leaves.items():
+        for leaf, parameter in self.leaves.items():
             cell = self._shadows.cells.get(key_of(parameter))
             is_trained = parameter.grad is not None and leaf not in reported
             if is_trained and cell is not None and (cell.state.nan or cell.state.inf):

@@ -66,6 +66,7 @@ class Findings:
         self.notes += self.watching.scaling.notes
         lost = find_lost_updates(self.watching.changes.updates, self.watching.ends)
         findings = [*map(_convert_cause, self._found.values()), *self.watching.rules.findings.values(), *lost]
+        findings += self.watching.training.findings
         return sorted(_merge_findings(findings), key=lambda finding: list(AuditKind).index(finding.kind))
 
     def _follow(self, end: End) -> None:

@@ -99,6 +99,11 @@ class Lines:
             self._forward.setdefault(next_sequence_number() - 1, line)
         return line, Pass.BACKWARD if within else Pass.FORWARD
 
+    def caller(self) -> Line:
+        """Return the line outside of torch and the harness that called this, in a hook or a replaced function."""
+        frame, _ = self._find_nearest(sys._getframe(1))
+        return NOWHERE if frame is None else self._make_line(frame)
+
     def _find_nearest(self, frame: FrameType | None) -> tuple[FrameType | None, bool]:
         """Return the innermost frame outside of torch and the harness, and whether the autograd engine is below it."""
         within, kinds = False, self._kinds

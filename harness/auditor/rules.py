@@ -1,6 +1,7 @@
 """Rules that need no comparison: a vanishing eps, saturated probabilities, masked rows, integer overflow, counts."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from harness.auditor.operation import Operation, bare
 from harness.auditor.remedy import COUNTS, INACCURATE, LAWS, PROBABILITIES
 from harness.auditor.shadow import Call, Narrowing
 from harness.auditor.wording import Statement, make_finding
-from harness.compat.torch import current_autograd_node
+from harness.compat.torch import base_of_view, current_autograd_node
 from harness.exact.tape import FLOATING, INTEGERS, NARROW, SMALLEST, UNIT, Operator, dtype_name
 from harness.record.audit import AuditFinding, AuditKind
 
@@ -114,6 +115,72 @@ def _check_repeated(result: Tensor, dtype: torch.dtype) -> Statement | None:
     sentence = f"{same:,} of {result.numel():,} numbers of this range equal the previous number in {name}"
     remedy = "count in integers or float32, and convert the result"
     return (AuditKind.REPEATED, sentence, remedy) if same else None
+
+
+_LOGITS = "pass the logits themselves to the loss"
+_TWICE: Mapping[tuple[str, str], tuple[str, str]] = {
+    **dict.fromkeys(
+        (("_log_softmax", "_softmax"), ("_softmax", "_softmax")),
+        ("softmax is applied to probabilities, which softmax made", f"{_LOGITS}: cross_entropy applies softmax itself"),
+    ),
+    **dict.fromkeys(
+        tuple((name, "sigmoid") for name in ("binary_cross_entropy_with_logits", "log_sigmoid_forward", "sigmoid")),
+        ("sigmoid is applied to probabilities, which sigmoid made", f"{_LOGITS}: it applies sigmoid itself"),
+    ),
+    **dict.fromkeys(
+        tuple((loss, "_softmax") for loss in ("nll_loss_forward", "nll_loss2d_forward")),
+        ("nll_loss takes logarithms of probabilities, and gets probabilities", "use log_softmax instead of softmax"),
+    ),
+    **dict.fromkeys(
+        tuple((loss, made) for loss in ("nll_loss_forward", "nll_loss2d_forward") for made in ("addmm", "convolution")),
+        ("nll_loss takes logarithms of probabilities, and gets logits", "use cross_entropy, or log_softmax before it"),
+    ),
+}
+"""Sentence and remedy, by operation and the operation that made its input."""
+
+_WITH_BROADCAST = {"add", "sub", "rsub", "mul"}
+_LOSSES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
+_IN_PLACE = {"add_", "lerp_", "_foreach_add_", "_foreach_lerp_"}
+
+
+def check_meaning(call: Call, result: Tensor) -> Statement | None:
+    """Say whether an operation that computes its formula rightly gets what its author cannot have meant."""
+    name = call.operator.name
+    made = call.sources[0].writer if call.sources else None
+    if made is not None and (twice := _TWICE.get((name, made.name))) is not None:
+        return AuditKind.TRAINING, f"{twice[0]} (line {made.line.number})", twice[1]
+    if name in _IN_PLACE:
+        half = len(call.keys) // 2
+        if half and call.keys[:half] == call.keys[half:] and call.cells[0].state.leaf is not None:
+            sentence = "a weight is combined with itself: the average is no copy, but shares the memory of the weight"
+            return AuditKind.TRAINING, sentence, "copy the weights once: p.detach().clone(), or copy.deepcopy(model)"
+    if (call.operator.base in _WITH_BROADCAST or name in _LOSSES) and _is_accidental_square(call, result):
+        n = result.shape[0] if result.dim() else call.read[0].shape[0]
+        sentence = f"a column of {n} values and a row of {n} values become a square of {n} x {n}"
+        return AuditKind.TRAINING, sentence, "give both the same shape: target.reshape(output.shape)"
+    return None
+
+
+def _is_accidental_square(call: Call, result: Tensor) -> bool:
+    """Whether a column that a layer returned, and a row, are combined to a square, and one depends on no parameter."""
+    operands = [x for x in call.args[:2] if isinstance(x, Tensor)]
+    if call.backward or len(operands) < 2 or operands[0].requires_grad == operands[1].requires_grad:
+        return False
+    tracked = operands[0] if operands[0].requires_grad else operands[1]
+    shapes = [tuple(x.shape) for x in operands]
+    if call.operator.name in _LOSSES:  # which expand their arguments first
+        if shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1] or shapes[0][0] == 1:
+            return False
+        columns = [x for x in operands if x.stride(1) == 0 != x.stride(0)]
+        rows = [x for x in operands if x.stride(0) == 0 != x.stride(1)]
+    else:
+        n = result.shape[0] if result.dim() == 2 and result.shape[0] == result.shape[1] else 1
+        columns = [x for x, shape in zip(operands, shapes, strict=True) if n > 1 and shape == (n, 1)]
+        rows = [x for x, shape in zip(operands, shapes, strict=True) if n > 1 and shape == (n,)]
+    if not columns or not rows or tracked.is_leaf:
+        return False
+    base = base_of_view(columns[0])
+    return base is None or base.dim() == 2  # else the column was asked for: x[:, None]
 
 
 def check_clamp(args: Any, result: Tensor, limited: Operation | None) -> Statement | None:

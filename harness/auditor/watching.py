@@ -14,6 +14,7 @@ from harness.auditor.operation import Operation
 from harness.auditor.result import GROWS, NORMALIZATIONS, SUMS, Notes, complex_tensors, is_whole, iter_states
 from harness.auditor.result import write as write_complex
 from harness.auditor.shadow import Call, Narrowing, Shadows
+from harness.auditor.training import Training
 from harness.compat import torch as internals
 from harness.exact.replay import replay
 from harness.exact.tape import (
@@ -74,6 +75,7 @@ class Watching(internals.TorchDispatchMode):
         self._notes = Notes(self.narrowing, self.exact)
         self.operations, self.blind = self._notes.operations, self._notes.blind
         self.scaling = Scaling(self.ends.found)
+        self.training = Training(self.ends, self.lines)
         self.indices: list[rules.Indices] = []
         """Conversions of counts to integers that are wrong."""
         self._limited: Operation | None = None
@@ -303,6 +305,8 @@ class Watching(internals.TorchDispatchMode):
         if fresh or call.written:
             target = fresh[0] if fresh else call.written[0]
             self.rules.check_operation(call.line, operator, call.args, target, nan_read=call.nan)
+            if not call.backward:
+                self.rules.report(call.line, operator, target, rules.check_meaning(call, target))
             if call.backward and operator.name == "where":
                 self.rules.report(call.line, operator, target, rules.check_clamp(call.args, target, self._limited))
             if counts:
@@ -313,6 +317,7 @@ class Watching(internals.TorchDispatchMode):
             self.indices.append(wrong)
         if operator.name == UNSCALE:
             self.scaling.check_unscaled(call)
+            self.training.unscale()
 
     def _quick_check(self, call: Call, returned: list[Tensor]) -> bool:
         """Examine a result that needs no shadow and no rule as quickly as possible; return whether that sufficed."""

@@ -8,6 +8,7 @@ import torch
 from torch._C import DisableTorchFunction, DisableTorchFunctionSubclass  # no public way past modes and subclasses
 from torch._ops import OpOverload  # no public name of the type of an operator
 from torch.autograd.graph import _engine_run_backward as call_engine  # see `BACKWARD_CODE`
+from torch.nn.utils import clip_grad as clip_module  # its private functions see the calls of names that were imported
 from torch.utils._python_dispatch import TorchDispatchMode  # no public way to see each operation that is dispatched
 from torch.utils._python_dispatch import _disable_current_modes as disable_dispatch_modes  # nor to suspend that
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_map, tree_unflatten  # no public functions

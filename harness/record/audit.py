@@ -66,6 +66,8 @@ class AuditKind(StrEnum):
     """A NaN created from inputs that are not NaN."""
     MASKED = "masked"
     """A softmax row with every entry masked."""
+    TRAINING = "training"
+    """A part of the training step without effect, or with another one: weights that nothing trains, a wrong order."""
     CLAMPED = "clamped"
     """A clamp that holds where the loss depends on it."""
     UNDERFLOW = "underflow"

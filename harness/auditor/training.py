@@ -1,0 +1,317 @@
+"""Mistakes of a training step that no number shows: weights that nothing trains, and calls in the wrong order."""
+
+import gc
+import math
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import wraps
+from typing import Any, Self
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from harness.auditor.end import EngineHook, Ends, disable_tracking
+from harness.auditor.line import Line, Lines
+from harness.auditor.wording import make_finding
+from harness.compat.torch import clip_module, foreach_norm
+from harness.record.audit import AuditFinding, AuditKind
+
+LISTED = 3
+"""Maximum number of parameters that a sentence names."""
+
+Left = list[tuple[weakref.ref[Tensor], tuple[int, int]]]
+"""Parameters with address and version of the gradients that an optimizer has used."""
+
+_LEFT: Left = []
+"""Those of the latest audited step."""
+
+
+class Training(EngineHook):
+    """Follows backward passes, gradient scalers, clipping and optimizers in the order of their calls; a context."""
+
+    def __init__(self, ends: Ends, lines: Lines) -> None:
+        self.findings: list[AuditFinding] = []
+        self._ends, self._lines = ends, lines
+        self._backwards = 0
+        self._norm = 0.0
+        """Norm of the gradients right after the latest backward pass."""
+        self._reached: set[int] = set()
+        """Parameters with a gradient right after a backward pass."""
+        self._moved: dict[int, Line] = {}
+        """Parameters that an optimizer has changed since the latest backward pass, and its line."""
+        self._used: dict[int, Tensor] = {}
+        self._again: tuple[int, list[Tensor], Line] | None = None
+        """Number of backward passes, and what an optimizer is about to change a second time."""
+        self._scaled: Line | None = None
+        """Line that multiplied the loss by the scale of a gradient scaler, until gradients are divided by it."""
+        self._early: Line | None = None
+        """Line that clipped gradients before there were any."""
+        self._resting: list[tuple[Optimizer, Line]] = []
+        """Optimizers that stepped at a learning rate of zero."""
+        self._scheduled: set[int] = set()
+        self._new: set[int] = set()
+        """Gradient scalers and optimizers that the step created."""
+        self._left: Left = []
+        self._stack = ExitStack()
+
+    # Listening
+
+    def __enter__(self) -> Self:
+        """Install the hooks."""
+        super().__enter__()
+        self._left, _LEFT[:] = list(_LEFT), []
+        for handle in (
+            register_optimizer_step_pre_hook(self._enter_optimizer),
+            register_optimizer_step_post_hook(self._leave_optimizer),
+        ):
+            self._stack.callback(handle.remove)
+        calls: tuple[tuple[Any, str, Callable[..., None]], ...] = (
+            (torch.amp.GradScaler, "__init__", lambda scaler, *_, **__: self._new.add(id(scaler))),
+            (Optimizer, "__init__", lambda optimizer, *_, **__: self._new.add(id(optimizer))),
+            (torch.amp.GradScaler, "scale", self._scale),
+            (LRScheduler, "step", lambda scheduler, *_, **__: self._scheduled.add(id(scheduler.optimizer))),
+            (clip_module, "_clip_grads_with_norm_", self._clip),
+        )
+        for owner, name, told in calls:
+            self._stack.enter_context(mock.patch.object(owner, name, _tell(getattr(owner, name), told)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the hooks, and remember the gradients that are left."""
+        self._stack.close()
+        super().__exit__()
+        _LEFT[:] = [
+            (weakref.ref(p), before) for p in self._used.values() if (before := _identify_gradient(p)) is not None
+        ]
+        for optimizer, line in self._resting:
+            is_scheduled = any(group.get("initial_lr", 0.0) for group in optimizer.param_groups)
+            if _is_at_rest(optimizer) and (id(optimizer) in self._scheduled or not is_scheduled):
+                sentence = "the learning rate is 0, and so it is for the next step: this step changes no parameter"
+                remedy = "set a learning rate above 0 (a schedule that divides integers by `//` returns 0)"
+                self._report(line, "step", sentence, remedy)
+
+    def call_again(self, step: Callable[[], Any]) -> list[AuditFinding]:
+        """Call the step again, and return what only a second call shows: gradients that nobody cleared."""
+        self._left[:], known = _LEFT, len(self.findings)
+        super().__enter__()
+        try:
+            step()
+        finally:
+            super().__exit__()
+        return self.findings[known:]
+
+    def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
+        left = self._list_left()
+        result = self._engine(roots, *args, **kwargs)
+        self._check_left(left)
+        self._backwards += 1
+        self._moved.clear()
+        reached = [p for p in self._ends.leaves.values() if p.grad is not None]
+        self._reached.update(map(id, reached))
+        with disable_tracking():
+            self._norm = _measure([p.grad for p in reached])
+        return result
+
+    def _list_left(self) -> list[Tensor]:
+        """Return parameters with the gradient that an optimizer has used in the step before."""
+        left = [(parameter(), before) for parameter, before in self._left]
+        return [p for p, before in left if p is not None and _identify_gradient(p) == before]
+
+    def _check_left(self, left: Sequence[Tensor]) -> None:
+        """Report gradients of the step before to which a backward pass has added its own."""
+        kept = {id(p): before for parameter, before in self._left if (p := parameter()) is not None}
+        added = [p for p in left if p.grad is not None and _identify_gradient(p) != kept[id(p)]]
+        if added:
+            self._left.clear()
+            sentence = f"the gradients of the step before are still there, and new ones are added ({self._list(added)})"
+            self._report(self._lines.caller(), "backward", sentence, "call optimizer.zero_grad() in each step")
+
+    # Gradient scalers and clipping
+
+    def _scale(self, scaler: torch.amp.GradScaler, *_: Any, **__: Any) -> None:
+        if not scaler.is_enabled():
+            return
+        self._scaled = self._lines.caller()
+        if id(scaler) in self._new and not any(id(o) in self._new for o in _list_optimizers()):
+            sentence = "each step creates a gradient scaler, which begins with its first scale and never adapts"
+            self._report(self._scaled, "scale", sentence, "create the scaler once, before the loop")
+
+    def unscale(self) -> None:
+        """Take note that a gradient scaler has divided the gradients by its scale."""
+        self._scaled = None
+
+    def _clip(self, parameters: Any, max_norm: float, total_norm: Any, *_: Any, **__: Any) -> None:
+        line = self._lines.caller()
+        with disable_tracking():
+            is_early = float(total_norm) == 0.0
+        self._early = line if is_early and not self._backwards else None
+        if self._scaled is not None and not is_early and math.isfinite(max_norm):
+            sentence = "the gradients that are clipped here are still multiplied by the scale of the gradient scaler"
+            self._report(line, "clip_grad_norm_", sentence, "call scaler.unscale_(optimizer) before clipping")
+
+    # Optimizers
+
+    def _enter_optimizer(self, optimizer: Optimizer, *_: Any) -> None:
+        changed = [p for p in _list_parameters(optimizer) if p.grad is not None]
+        again = [p for p in changed if id(p) in self._moved]
+        self._again = (self._backwards, again, self._moved[id(again[0])]) if again else None
+        if self._scaled is not None and changed:
+            sentence = "the optimizer takes gradients that are still multiplied by the scale of the gradient scaler"
+            remedy = "call scaler.step(optimizer) and scaler.update() instead of optimizer.step()"
+            self._report(self._lines.caller(), "step", sentence, remedy)
+
+    def _leave_optimizer(self, optimizer: Optimizer, *_: Any) -> None:
+        line = self._lines.caller()
+        parameters = _list_parameters(optimizer)
+        changed = [p for p in parameters if p.grad is not None]
+        if self._again is not None and self._again[0] == self._backwards:
+            first = self._again[2]
+            sentence = f"two optimizers use the same gradient (line {first.number}): {self._list(self._again[1])}"
+            self._report(line, "step", sentence, "give each parameter to one optimizer")
+        self._moved.update({id(p): line for p in changed})
+        self._used.update({id(p): p for p in changed})
+        if changed and _is_at_rest(optimizer):
+            self._resting.append((optimizer, line))
+        if parameters and not changed:
+            self._report(line, "step", *self._explain_rest(optimizer))
+        elif changed and self._backwards:
+            self._check_missing(line, [p for p in parameters if p.grad is None])
+            self._check_cleared(line, changed)
+            self._check_unregistered()
+            self._check_modes(changed)
+        if self._early is not None and changed and self._backwards:
+            sentence = "gradients are clipped before backward computes them: clipping has no effect"
+            self._report(self._early, "clip_grad_norm_", sentence, "clip between backward and optimizer.step")
+
+    def _explain_rest(self, optimizer: Optimizer) -> tuple[str, str]:
+        """Say why no parameter of an optimizer has a gradient."""
+        parameters = _list_parameters(optimizer)
+        head = f"no parameter of {type(optimizer).__name__} has a gradient: step changes nothing"
+        if any(id(p) in self._reached for p in parameters):
+            remedy = "call zero_grad before backward, or after optimizer.step"
+            return f"{head}, since the gradients were cleared after backward", remedy
+        if not self._backwards:
+            return f"{head}, since no backward pass ran before it", "call loss.backward() first"
+        if others := self._list_unheld():
+            remedy = "create the optimizer from the parameters that the model uses, after the model is complete"
+            return f"{head}, and the gradients go to parameters in no optimizer ({self._list(others)})", remedy
+        remedy = "keep the loss a result of torch's operations (no torch.tensor, item, numpy, detach or no_grad)"
+        return f"{head}, since the loss does not depend on them for autograd", remedy
+
+    def _check_missing(self, line: Line, missing: Sequence[Tensor]) -> None:
+        """Report parameters of an optimizer that no gradient reaches although the step uses them, or that it left."""
+        used = [p for p in missing if id(p) in self._ends.leaves and id(p) not in self._reached]
+        if used:
+            first = self._ends.untracked.get(id(used[0]))
+            why = "its result is detached" if first is None else "it is used without a graph, as under no_grad"
+            sentence = f"no gradient reaches {self._list(used)}, which the optimizer holds: {why}"
+            remedy = "keep the graph, or leave these parameters out of the optimizer (requires_grad_(False))"
+            self._report(first or line, "step", sentence, remedy)
+        unheld = self._list_unheld() if any(id(p) not in self._ends.leaves for p in missing) else []
+        if unheld:
+            unused = [p for p in missing if id(p) not in self._ends.leaves]
+            sentence = (
+                f"the optimizer holds {self._list(unused)}, which the step does not use, and not {self._list(unheld)}"
+            )
+            self._report(line, "step", sentence, "create the optimizer after the last change of the model")
+
+    def _check_cleared(self, line: Line, changed: Sequence[Tensor]) -> None:
+        with disable_tracking():
+            is_cleared = self._norm > 0.0 and _measure([p.grad for p in changed]) == 0.0
+        if is_cleared and all(id(p) in self._reached for p in changed):
+            sentence = "all gradients are 0 here, and were not after backward: they were cleared in between"
+            self._report(line, "step", sentence, "call zero_grad before backward, or after optimizer.step")
+
+    def _check_unregistered(self) -> None:
+        """Report parameters that a module uses and does not list among its own."""
+        foreign = {leaf: line for leaf, line in self._ends.unregistered.items() if leaf in self._reached}
+        if not foreign:
+            return
+        unheld = [p for p in self._list_unheld() if id(p) in foreign]
+        if unheld:
+            sentence = f"{self._list(unheld)} is no parameter of the module that uses it, and in no optimizer"
+            remedy = "create layers in __init__, as attributes of the module or in nn.ModuleList or nn.ParameterList"
+            self._report(foreign[id(unheld[0])], "forward", sentence, remedy)
+
+    def _check_modes(self, changed: Iterable[Tensor]) -> None:
+        """Report a model that is trained as a whole in evaluation mode."""
+        trained = set(map(id, changed))
+        for module, is_training, line in self._ends.roots.values():
+            own = list(module.parameters())
+            is_trained = all(p.requires_grad for p in own) and any(id(p) in trained for p in own)
+            if is_trained and not is_training and (layer := _find_layer_with_modes(module)) is not None:
+                what = "does nothing" if isinstance(layer, nn.modules.dropout._DropoutNd) else "learns no statistics"
+                sentence = f"the model is trained in evaluation mode: {type(layer).__name__} {what}"
+                self._report(line, "forward", sentence, "call model.train() before the step")
+
+    # Words
+
+    def _list_unheld(self) -> list[Tensor]:
+        """Return the parameters that have got a gradient and are in no optimizer."""
+        held = {id(p) for optimizer in _list_optimizers() for p in _list_parameters(optimizer)}
+        leaves = self._ends.leaves.items()
+        return [p for leaf, p in leaves if leaf in self._reached and leaf not in held and isinstance(p, nn.Parameter)]
+
+    def _list(self, parameters: Sequence[Tensor]) -> str:
+        names = [self._ends.name(id(p)) for p in parameters[:LISTED]]
+        names = [f"a parameter {list(p.shape)}" if " " in n else n for n, p in zip(names, parameters, strict=False)]
+        rest = len(parameters) - LISTED
+        return ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
+
+    def _report(self, line: Line, operation: str, sentence: str, remedy: str) -> None:
+        found = make_finding((AuditKind.TRAINING, sentence, remedy), line, operation, torch.float32)
+        if not any((found.line, found.sentence) == (other.line, other.sentence) for other in self.findings):
+            self.findings.append(found)
+
+
+def _identify_gradient(parameter: Tensor) -> tuple[int, int] | None:
+    """Return address and version of a dense gradient, which both change when it is cleared."""
+    gradient = parameter.grad
+    is_dense = gradient is not None and gradient.layout is torch.strided
+    return (gradient.data_ptr(), gradient._version) if gradient is not None and is_dense else None
+
+
+def _tell(function: Callable[..., Any], told: Callable[..., None]) -> Callable[..., Any]:
+    """Return a function that tells of its calls."""
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        told(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _list_optimizers() -> Iterator[Optimizer]:
+    """Yield the optimizers of this process."""
+    return (thing for thing in gc.get_objects() if issubclass(type(thing), Optimizer))
+
+
+def _list_parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+
+
+def _is_at_rest(optimizer: Optimizer) -> bool:
+    return all("lr" in group and float(group["lr"]) == 0.0 for group in optimizer.param_groups)
+
+
+def _measure(gradients: Sequence[Any]) -> float:
+    """Return the largest norm of dense gradients; infinity if there are others, or none."""
+    if not gradients or any(gradient.layout is not torch.strided for gradient in gradients):
+        return math.inf
+    return max(float(norm) for norm in foreach_norm(gradients))
+
+
+def _find_layer_with_modes(module: nn.Module) -> nn.Module | None:
+    """Return the first layer that computes something else in evaluation mode."""
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0.0:
+            return layer
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats:
+            return layer
+    return None
