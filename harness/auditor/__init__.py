@@ -7,6 +7,7 @@ Modules, in the order in which a step passes through them:
 * ``balls`` repeats operations in ball arithmetic, within a budget.
 * ``result`` stores an ``operation`` for each result, and ``rules`` need no comparison.
 * ``end`` collects losses, gradients, updates, buffers and outputs. ``blame`` traces a wrong one back to a line.
+* ``training`` follows optimizers, gradient scalers and clipping, for mistakes that no number shows.
 * ``finding`` names lines that go wrong; ``wording`` and ``remedy`` describe the cause.
 * ``audit`` is the context manager, which also reports lines that are close to breaking, and ``plan`` runs an audit in
   another process.

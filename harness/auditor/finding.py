@@ -65,8 +65,8 @@ class Findings:
             self._trace_indices(wrong)
         self.notes += self.watching.scaling.notes
         lost = find_lost_updates(self.watching.changes.updates, self.watching.ends)
-        findings = [*map(_convert_cause, self._found.values()), *self.watching.rules.findings.values(), *lost]
-        findings += self.watching.training.findings
+        of_rules = [*self.watching.rules.findings.values(), *self.watching.training.findings]
+        findings = [*map(_convert_cause, self._found.values()), *of_rules, *lost]
         return sorted(_merge_findings(findings), key=lambda finding: list(AuditKind).index(finding.kind))
 
     def _follow(self, end: End) -> None:
@@ -242,7 +242,9 @@ def _explains(cause: AuditFinding, finding: AuditFinding) -> bool:
     is_update = cause.kind is AuditKind.UPDATE
     is_same = cause.kind is finding.kind and not (is_update and cause.operation != finding.operation)
     is_eps = cause.kind is AuditKind.EPS and finding.kind in (AuditKind.POLE, AuditKind.INVALID, AuditKind.UNDERFLOW)
-    is_beside = cause.kind in _NOT_FINITE and (finding.kind in _NOT_FINITE or finding.oracle is not None)
+    is_beside = cause.kind in _NOT_FINITE and (
+        finding.kind in _NOT_FINITE or finding.kind is AuditKind.TRAINING or finding.oracle is not None
+    )
     return (cause.file, cause.line) == (finding.file, finding.line) and (is_same or is_eps or is_beside)
 
 

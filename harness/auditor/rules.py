@@ -168,7 +168,7 @@ def _is_accidental_square(call: Call, result: Tensor) -> bool:
         return False
     tracked = operands[0] if operands[0].requires_grad else operands[1]
     shapes = [tuple(x.shape) for x in operands]
-    if call.operator.name in _LOSSES:  # which expand their arguments first
+    if call.operator.name in _LOSSES:  # these operations expand their arguments first
         if shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1] or shapes[0][0] == 1:
             return False
         columns = [x for x in operands if x.stride(1) == 0 != x.stride(0)]
@@ -180,7 +180,7 @@ def _is_accidental_square(call: Call, result: Tensor) -> bool:
     if not columns or not rows or tracked.is_leaf:
         return False
     base = base_of_view(columns[0])
-    return base is None or base.dim() == 2  # else the column was asked for: x[:, None]
+    return base is None or base.dim() == 2  # another base means an explicit column: x[:, None]
 
 
 def check_clamp(args: Any, result: Tensor, limited: Operation | None) -> Statement | None:

@@ -15,11 +15,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from harness.auditor.end import EngineHook, Ends, disable_tracking
+from harness.auditor.end import Ends, EngineHook, disable_tracking
 from harness.auditor.line import Line, Lines
 from harness.auditor.wording import make_finding
 from harness.compat.torch import clip_module, foreach_norm
 from harness.record.audit import AuditFinding, AuditKind
+
+Calls = tuple[tuple[Any, str, Callable[..., None]], ...]
+"""Owner and name of each function, and the function that is called before it."""
 
 LISTED = 3
 """Maximum number of parameters that a sentence names."""
@@ -28,7 +31,7 @@ Left = list[tuple[weakref.ref[Tensor], tuple[int, int]]]
 """Parameters with address and version of the gradients that an optimizer has used."""
 
 _LEFT: Left = []
-"""Those of the latest audited step."""
+"""Parameters of the latest audited step."""
 
 
 class Training(EngineHook):
@@ -46,7 +49,7 @@ class Training(EngineHook):
         """Parameters that an optimizer has changed since the latest backward pass, and its line."""
         self._used: dict[int, Tensor] = {}
         self._again: tuple[int, list[Tensor], Line] | None = None
-        """Number of backward passes, and what an optimizer is about to change a second time."""
+        """Number of backward passes, parameters that an optimizer changes again, and the line of the first change."""
         self._scaled: Line | None = None
         """Line that multiplied the loss by the scale of a gradient scaler, until gradients are divided by it."""
         self._early: Line | None = None
@@ -57,6 +60,8 @@ class Training(EngineHook):
         self._new: set[int] = set()
         """Gradient scalers and optimizers that the step created."""
         self._left: Left = []
+        self._added: dict[int, Line] = {}
+        """Parameters whose gradient is a sum with that of the step before, and the line of the backward pass."""
         self._stack = ExitStack()
 
     # Listening
@@ -70,15 +75,15 @@ class Training(EngineHook):
             register_optimizer_step_post_hook(self._leave_optimizer),
         ):
             self._stack.callback(handle.remove)
-        calls: tuple[tuple[Any, str, Callable[..., None]], ...] = (
+        calls: Calls = (
+            *self._clearing,
             (torch.amp.GradScaler, "__init__", lambda scaler, *_, **__: self._new.add(id(scaler))),
             (Optimizer, "__init__", lambda optimizer, *_, **__: self._new.add(id(optimizer))),
             (torch.amp.GradScaler, "scale", self._scale),
             (LRScheduler, "step", lambda scheduler, *_, **__: self._scheduled.add(id(scheduler.optimizer))),
             (clip_module, "_clip_grads_with_norm_", self._clip),
         )
-        for owner, name, told in calls:
-            self._stack.enter_context(mock.patch.object(owner, name, _tell(getattr(owner, name), told)))
+        self._wrap(calls)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,16 +101,30 @@ class Training(EngineHook):
                 self._report(line, "step", sentence, remedy)
 
     def call_again(self, step: Callable[[], Any]) -> list[AuditFinding]:
-        """Call the step again, and return what only a second call shows: gradients that nobody cleared."""
+        """Call the step again, and return the findings about gradients that the first call did not clear."""
         self._left[:], known = _LEFT, len(self.findings)
         super().__enter__()
-        try:
+        with self._stack:
+            self._stack.callback(super().__exit__)
+            self._stack.callback(register_optimizer_step_pre_hook(self._check_added).remove)
+            self._wrap(self._clearing)
             step()
-        finally:
-            super().__exit__()
         return self.findings[known:]
 
+    @property
+    def _clearing(self) -> Calls:
+        return ((Optimizer, "zero_grad", self._clear), (nn.Module, "zero_grad", self._clear))
+
+    def _wrap(self, calls: Calls) -> None:
+        """Follow the calls of functions until the stack is left."""
+        for owner, name, told in calls:
+            self._stack.enter_context(mock.patch.object(owner, name, _tell(getattr(owner, name), told)))
+
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
+        leaves = self._ends.leaves
+        self._added = {
+            leaf: line for leaf, line in self._added.items() if leaf in leaves and leaves[leaf].grad is not None
+        }
         left = self._list_left()
         result = self._engine(roots, *args, **kwargs)
         self._check_left(left)
@@ -123,13 +142,21 @@ class Training(EngineHook):
         return [p for p, before in left if p is not None and _identify_gradient(p) == before]
 
     def _check_left(self, left: Sequence[Tensor]) -> None:
-        """Report gradients of the step before to which a backward pass has added its own."""
+        """Take note of gradients of the step before to which a backward pass has added its own."""
         kept = {id(p): before for parameter, before in self._left if (p := parameter()) is not None}
         added = [p for p in left if p.grad is not None and _identify_gradient(p) != kept[id(p)]]
+        line = self._lines.caller()
+        self._added.update({id(p): line for p in added})
+
+    def _clear(self, *_: Any, **__: Any) -> None:
+        """Forget the gradients, which are cleared now."""
+        self._added.clear()
+
+    def _check_added(self, optimizer: Optimizer, *_: Any) -> None:
+        added = [p for p in _list_parameters(optimizer) if p.grad is not None and id(p) in self._added]
         if added:
-            self._left.clear()
             sentence = f"the gradients of the step before are still there, and new ones are added ({self._list(added)})"
-            self._report(self._lines.caller(), "backward", sentence, "call optimizer.zero_grad() in each step")
+            self._report(self._added[id(added[0])], "backward", sentence, "call optimizer.zero_grad() in each step")
 
     # Gradient scalers and clipping
 
@@ -145,7 +172,7 @@ class Training(EngineHook):
         """Take note that a gradient scaler has divided the gradients by its scale."""
         self._scaled = None
 
-    def _clip(self, parameters: Any, max_norm: float, total_norm: Any, *_: Any, **__: Any) -> None:
+    def _clip(self, _parameters: Any, max_norm: float, total_norm: Any, *_: Any, **__: Any) -> None:
         line = self._lines.caller()
         with disable_tracking():
             is_early = float(total_norm) == 0.0
@@ -157,6 +184,7 @@ class Training(EngineHook):
     # Optimizers
 
     def _enter_optimizer(self, optimizer: Optimizer, *_: Any) -> None:
+        self._check_added(optimizer)
         changed = [p for p in _list_parameters(optimizer) if p.grad is not None]
         again = [p for p in changed if id(p) in self._moved]
         self._again = (self._backwards, again, self._moved[id(again[0])]) if again else None
@@ -206,7 +234,8 @@ class Training(EngineHook):
     def _check_missing(self, line: Line, missing: Sequence[Tensor]) -> None:
         """Report parameters of an optimizer that no gradient reaches although the step uses them, or that it left."""
         used = [p for p in missing if id(p) in self._ends.leaves and id(p) not in self._reached]
-        if used:
+        # A penalty of a gradient depends on no bias of the last layer.
+        if any(p.dim() > 1 for p in used):
             first = self._ends.untracked.get(id(used[0]))
             why = "its result is detached" if first is None else "it is used without a graph, as under no_grad"
             sentence = f"no gradient reaches {self._list(used)}, which the optimizer holds: {why}"
@@ -304,7 +333,7 @@ def _measure(gradients: Sequence[Any]) -> float:
     """Return the largest norm of dense gradients; infinity if there are others, or none."""
     if not gradients or any(gradient.layout is not torch.strided for gradient in gradients):
         return math.inf
-    return max(float(norm) for norm in foreach_norm(gradients))
+    return max(float(norm) for norm in foreach_norm(list(gradients)))
 
 
 def _find_layer_with_modes(module: nn.Module) -> nn.Module | None:

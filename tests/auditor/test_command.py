@@ -58,6 +58,7 @@ def needs(batch, labels, rate=0.1):
 
 
 def trains():
+    model.zero_grad()
     torch.nn.functional.cross_entropy(model(X), y).backward()
     torch.optim.SGD(model.parameters(), 1e-5).step()
 

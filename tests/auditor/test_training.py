@@ -1,0 +1,185 @@
+"""Mistakes of training logic are found at their line, and their right versions are not."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from harness.auditor.audit import audit
+from harness.record.audit import AuditFinding, AuditKind
+
+X, Y = torch.randn(16, 4), torch.randint(0, 3, (16,))
+
+
+def find(
+    step: Callable[[nn.Module, torch.optim.Optimizer], None], model: nn.Module, steps: int = 1
+) -> list[AuditFinding]:
+    """Return the findings about training logic in some steps."""
+    optimizer, found = torch.optim.SGD(model.parameters(), 0.01), []
+    for _ in range(steps):
+        with audit() as followed:
+            step(model, optimizer)
+        found += followed.findings
+    return [finding for finding in found if finding.kind is AuditKind.TRAINING]
+
+
+def right(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Take a step without a mistake."""
+    optimizer.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+
+
+def no_clearing(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Add the gradients of all steps."""
+    F.cross_entropy(model(X), Y).backward()
+    optimizer.step()
+
+
+def early_clearing(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Clear the gradients before the update."""
+    F.cross_entropy(model(X), Y).backward()
+    optimizer.zero_grad()
+    optimizer.step()
+
+
+def early_clearing_to_zero(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Set the gradients to zero before the update."""
+    F.cross_entropy(model(X), Y).backward()
+    optimizer.zero_grad(set_to_none=False)
+    optimizer.step()
+
+
+def early_clipping(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Clip before the backward pass."""
+    optimizer.zero_grad()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    F.cross_entropy(model(X), Y).backward()
+    optimizer.step()
+
+
+def new_loss(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Make a new tensor of the loss."""
+    torch.tensor(F.cross_entropy(model(X), Y).item(), requires_grad=True).backward()
+    optimizer.step()
+
+
+def no_graph(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Compute the first layer without a graph."""
+    optimizer.zero_grad()
+    with torch.no_grad():
+        hidden = model[0](X)
+    F.cross_entropy(model[1](hidden), Y).backward()
+    optimizer.step()
+
+
+def softmax_twice(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Apply softmax before the loss that applies it."""
+    optimizer.zero_grad()
+    F.cross_entropy(model(X).softmax(1), Y).backward()
+    optimizer.step()
+
+
+def column_minus_row(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Subtract labels of another shape."""
+    optimizer.zero_grad()
+    (model(X) @ torch.ones(3, 1) - Y).square().mean().backward()
+    optimizer.step()
+
+
+def scaled_clipping(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Clip gradients before they are unscaled."""
+    optimizer.zero_grad()
+    SCALER.scale(F.cross_entropy(model(X), Y)).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    SCALER.step(optimizer)
+    SCALER.update()
+
+
+def no_rate(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Use a learning rate of zero."""
+    optimizer.param_groups[0]["lr"] = 0.0
+    right(model, optimizer)
+
+
+def replaced_head(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Replace a layer after the optimizer was created."""
+    model[1] = nn.Linear(8, 3)
+    right(model, optimizer)
+
+
+def twice(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Update with two optimizers."""
+    right(model, optimizer)
+    torch.optim.SGD(model.parameters(), 0.01).step()
+
+
+SCALER = torch.amp.GradScaler("cpu")
+WRONG = {
+    no_clearing: "gradients of the step before",
+    early_clearing: "cleared after backward",
+    early_clearing_to_zero: "cleared in between",
+    early_clipping: "before backward computes them",
+    new_loss: "does not depend on them",
+    no_graph: "without a graph",
+    softmax_twice: "softmax is applied to probabilities",
+    column_minus_row: "a square of 16 x 16",
+    scaled_clipping: "still multiplied by the scale",
+    no_rate: "the learning rate is 0",
+    replaced_head: "which the step does not use",
+    twice: "two optimizers use the same gradient",
+}
+
+
+@pytest.mark.parametrize("step", WRONG, ids=lambda step: step.__name__)
+def test_a_mistake_of_training_logic_is_named(step: Callable[..., None]) -> None:
+    """Each mistake has one finding, with its cause."""
+    found = find(step, nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), steps=2 if step is no_clearing else 1)
+    assert [WRONG[step] in finding.sentence for finding in found] == [True], found
+
+
+def test_the_right_step_has_none() -> None:
+    """The step that the mistakes are made of has no finding."""
+    assert not find(right, nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), steps=3)
+
+
+def test_a_model_trained_in_evaluation_mode_is_named() -> None:
+    """Dropout does nothing in a model that stays in evaluation mode."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3))
+    assert not find(right, model)
+    (found,) = find(right, model.eval())
+    assert "Dropout does nothing" in found.sentence
+
+
+def test_an_average_that_shares_the_memory_of_the_weights_is_named() -> None:
+    """An average of views is the model itself; one of copies is sound."""
+
+    def step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        right(model, optimizer)
+        for a, p in zip(average, model.parameters(), strict=True):
+            a.mul_(0.9).add_(p.detach(), alpha=0.1)
+
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+    average = [p.detach() for p in model.parameters()]
+    (found,) = find(step, model)
+    assert "shares the memory" in found.sentence
+    average = [p.detach().clone() for p in model.parameters()]
+    assert not find(step, model)
+
+
+def test_a_layer_in_a_list_is_named() -> None:
+    """A module does not list the parameters of a layer in a Python list."""
+
+    class Tower(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers, self.head = [nn.Linear(4, 8)], nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.layers[0](x))
+
+    (found,) = find(right, Tower())
+    assert "no parameter of the module" in found.sentence
