@@ -17,7 +17,8 @@ def find(
     step: Callable[[nn.Module, torch.optim.Optimizer], None], model: nn.Module, steps: int = 1
 ) -> list[AuditFinding]:
     """Return the findings about training logic in some steps."""
-    optimizer, found = torch.optim.SGD(model.parameters(), 0.01), []
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    found: list[AuditFinding] = []
     for _ in range(steps):
         with audit() as followed:
             step(model, optimizer)
@@ -25,7 +26,7 @@ def find(
     return [finding for finding in found if finding.kind is AuditKind.TRAINING]
 
 
-def right(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def right(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Take a step without a mistake."""
     optimizer.zero_grad()
     F.cross_entropy(model(X), Y).backward()
@@ -33,27 +34,27 @@ def right(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
-def no_clearing(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def no_clearing(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Add the gradients of all steps."""
     F.cross_entropy(model(X), Y).backward()
     optimizer.step()
 
 
-def early_clearing(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def early_clearing(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Clear the gradients before the update."""
     F.cross_entropy(model(X), Y).backward()
     optimizer.zero_grad()
     optimizer.step()
 
 
-def early_clearing_to_zero(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def early_clearing_to_zero(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Set the gradients to zero before the update."""
     F.cross_entropy(model(X), Y).backward()
     optimizer.zero_grad(set_to_none=False)
     optimizer.step()
 
 
-def early_clipping(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def early_clipping(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Clip before the backward pass."""
     optimizer.zero_grad()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -61,13 +62,13 @@ def early_clipping(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
-def new_loss(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def new_loss(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Make a new tensor of the loss."""
     torch.tensor(F.cross_entropy(model(X), Y).item(), requires_grad=True).backward()
     optimizer.step()
 
 
-def no_graph(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def no_graph(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Compute the first layer without a graph."""
     optimizer.zero_grad()
     with torch.no_grad():
@@ -76,21 +77,21 @@ def no_graph(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
-def softmax_twice(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def softmax_twice(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Apply softmax before the loss that applies it."""
     optimizer.zero_grad()
     F.cross_entropy(model(X).softmax(1), Y).backward()
     optimizer.step()
 
 
-def column_minus_row(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def column_minus_row(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Subtract labels of another shape."""
     optimizer.zero_grad()
     (model(X) @ torch.ones(3, 1) - Y).square().mean().backward()
     optimizer.step()
 
 
-def scaled_clipping(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def scaled_clipping(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Clip gradients before they are unscaled."""
     optimizer.zero_grad()
     SCALER.scale(F.cross_entropy(model(X), Y)).backward()
@@ -99,19 +100,19 @@ def scaled_clipping(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     SCALER.update()
 
 
-def no_rate(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def no_rate(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Use a learning rate of zero."""
     optimizer.param_groups[0]["lr"] = 0.0
     right(model, optimizer)
 
 
-def replaced_head(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def replaced_head(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Replace a layer after the optimizer was created."""
     model[1] = nn.Linear(8, 3)
     right(model, optimizer)
 
 
-def twice(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def twice(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Update with two optimizers."""
     right(model, optimizer)
     torch.optim.SGD(model.parameters(), 0.01).step()
@@ -157,7 +158,7 @@ def test_a_model_trained_in_evaluation_mode_is_named() -> None:
 def test_an_average_that_shares_the_memory_of_the_weights_is_named() -> None:
     """An average of views is the model itself; one of copies is sound."""
 
-    def step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def step(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
         right(model, optimizer)
         for a, p in zip(average, model.parameters(), strict=True):
             a.mul_(0.9).add_(p.detach(), alpha=0.1)
