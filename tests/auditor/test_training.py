@@ -13,9 +13,7 @@ from harness.record.audit import AuditFinding, AuditKind
 X, Y = torch.randn(16, 4), torch.randint(0, 3, (16,))
 
 
-def find(
-    step: Callable[[nn.Module, torch.optim.Optimizer], None], model: nn.Module, steps: int = 1
-) -> list[AuditFinding]:
+def find(step: Callable[..., None], model: nn.Module, steps: int = 1) -> list[AuditFinding]:
     """Return the findings about training logic in some steps."""
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     found: list[AuditFinding] = []
