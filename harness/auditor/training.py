@@ -18,7 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from harness.auditor.end import Ends, EngineHook, disable_tracking
 from harness.auditor.line import Line, Lines
 from harness.auditor.wording import make_finding
-from harness.compat.torch import clip_module, foreach_norm
+from harness.compat.torch import BatchNorm, Dropout, clip_module, foreach_norm, version_of
 from harness.record.audit import AuditFinding, AuditKind
 
 Calls = tuple[tuple[Any, str, Callable[..., None]], ...]
@@ -274,7 +274,7 @@ class Training(EngineHook):
             own = list(module.parameters())
             is_trained = all(p.requires_grad for p in own) and any(id(p) in trained for p in own)
             if is_trained and not is_training and (layer := _find_layer_with_modes(module)) is not None:
-                what = "does nothing" if isinstance(layer, nn.modules.dropout._DropoutNd) else "learns no statistics"
+                what = "does nothing" if isinstance(layer, Dropout) else "learns no statistics"
                 sentence = f"the model is trained in evaluation mode: {type(layer).__name__} {what}"
                 self._report(line, "forward", sentence, "call model.train() before the step")
 
@@ -302,7 +302,7 @@ def _identify_gradient(parameter: Tensor) -> tuple[int, int] | None:
     """Return address and version of a dense gradient, which both change when it is cleared."""
     gradient = parameter.grad
     is_dense = gradient is not None and gradient.layout is torch.strided
-    return (gradient.data_ptr(), gradient._version) if gradient is not None and is_dense else None
+    return (gradient.data_ptr(), version_of(gradient)) if gradient is not None and is_dense else None
 
 
 def _tell(function: Callable[..., Any], told: Callable[..., None]) -> Callable[..., Any]:
@@ -339,8 +339,8 @@ def _measure(gradients: Sequence[Any]) -> float:
 def _find_layer_with_modes(module: nn.Module) -> nn.Module | None:
     """Return the first layer that computes something else in evaluation mode."""
     for layer in module.modules():
-        if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0.0:
+        if isinstance(layer, Dropout) and layer.p > 0.0:
             return layer
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.track_running_stats:
+        if isinstance(layer, BatchNorm) and layer.track_running_stats:
             return layer
     return None

@@ -31,6 +31,10 @@ foreach_norm = torch._foreach_norm
 is_functorch_wrapped_tensor = torch._C._functorch.is_functorch_wrapped_tensor
 # No public way to the address of a storage itself; its data may have moved, or be missing.
 storage_address = attrgetter("_cdata")
+# No public way to see whether a tensor was changed in place.
+version_of = attrgetter("_version")
+# No public name of all dropouts and batch normalizations.
+Dropout, BatchNorm = torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._BatchNorm
 # No public way to the tensor that a view is a view of.
 base_of_view = attrgetter("_base")
 # No public way to the signature of an operator, and to the name of its overload.
