@@ -1,6 +1,7 @@
 """The assertion accepts right results, refuses wrong ones, and describes the error."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,10 +33,11 @@ def test_a_right_result_passes_and_three_mistakes_fail(name: str) -> None:
 
 
 def test_the_documents_have_how_many_mistakes_the_constants_accept() -> None:
-    """The tolerance of the test itself decides, on what the test compares."""
+    """The tolerance of the test itself decides, on what the test compares; one number depends on the processor."""
+    which = -1 if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else 0
     table = Path(__file__).parents[2].joinpath("docs/tolerances-in-the-wild.md").read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in table.splitlines() if "`(" in line]
-    accepted = {row[0].split("`")[1]: int(row[-1].strip(" |")) for row in rows}
+    accepted = {row[0].split("`")[1]: int(re.findall(r"\d+", row[-1])[which]) for row in rows}
     assert accepted == {comparison.place: comparison.accepted for comparison in ROWS().values()}
     assert f"{sum(accepted.values())} of 36" in table
 
