@@ -136,15 +136,15 @@ _TWICE: Mapping[tuple[str, str], tuple[str, str]] = {
         ("nll_loss takes logarithms of probabilities, and gets logits", "use cross_entropy, or log_softmax before it"),
     ),
 }
-"""Sentence and remedy, by operation and the operation that made its input."""
+"""Sentence and remedy, by the operation and the one that wrote its input."""
 
 _WITH_BROADCAST = {"add", "sub", "rsub", "mul"}
 _LOSSES = {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"}
 _IN_PLACE = {"add_", "lerp_", "_foreach_add_", "_foreach_lerp_"}
 
 
-def check_meaning(call: Call, result: Tensor) -> Statement | None:
-    """Say whether an operation that computes its formula rightly gets what its author cannot have meant."""
+def check_inputs(call: Call, result: Tensor) -> Statement | None:
+    """Say whether an operation gets inputs of the wrong kind, such as probabilities in place of logits."""
     name = call.operator.name
     made = call.sources[0].writer if call.sources else None
     if made is not None and (twice := _TWICE.get((name, made.name))) is not None:
@@ -155,29 +155,28 @@ def check_meaning(call: Call, result: Tensor) -> Statement | None:
             sentence = "a weight is combined with itself: the average is no copy, but shares the memory of the weight"
             return AuditKind.TRAINING, sentence, "copy the weights once: p.detach().clone(), or copy.deepcopy(model)"
     if (call.operator.base in _WITH_BROADCAST or name in _LOSSES) and _is_accidental_square(call, result):
-        n = result.shape[0] if result.dim() else call.read[0].shape[0]
+        n = _find_square(call, result)
         sentence = f"a column of {n} values and a row of {n} values become a square of {n} x {n}"
         return AuditKind.TRAINING, sentence, "give both the same shape: target.reshape(output.shape)"
     return None
 
 
+def _find_square(call: Call, result: Tensor) -> int:
+    """Return the number of rows of a square result, or of the square that a loss averages; 1 if there is none."""
+    shape = result.shape if result.dim() else call.args[0].shape  # losses expand their arguments first
+    return int(shape[0]) if len(shape) == 2 and shape[0] == shape[1] else 1
+
+
 def _is_accidental_square(call: Call, result: Tensor) -> bool:
-    """Whether a column that a layer returned, and a row, are combined to a square, and one depends on no parameter."""
+    """Whether a column and a row make a square, one depends on parameters, and the column was not made by indexing."""
     operands = [x for x in call.args[:2] if isinstance(x, Tensor)]
     if call.backward or len(operands) < 2 or operands[0].requires_grad == operands[1].requires_grad:
         return False
     tracked = operands[0] if operands[0].requires_grad else operands[1]
-    shapes = [tuple(x.shape) for x in operands]
-    if call.operator.name in _LOSSES:  # these operations expand their arguments first
-        if shapes[0] != shapes[1] or len(shapes[0]) != 2 or shapes[0][0] != shapes[0][1] or shapes[0][0] == 1:
-            return False
-        columns = [x for x in operands if x.stride(1) == 0 != x.stride(0)]
-        rows = [x for x in operands if x.stride(0) == 0 != x.stride(1)]
-    else:
-        n = result.shape[0] if result.dim() == 2 and result.shape[0] == result.shape[1] else 1
-        columns = [x for x, shape in zip(operands, shapes, strict=True) if n > 1 and shape == (n, 1)]
-        rows = [x for x, shape in zip(operands, shapes, strict=True) if n > 1 and shape == (n,)]
-    if not columns or not rows or tracked.is_leaf:
+    n = _find_square(call, result)
+    columns = [x for x in operands if x.shape == (n, 1) or (x.shape == (n, n) and x.stride(1) == 0 < x.stride(0))]
+    rows = [x for x in operands if x.shape == (n,) or (x.shape == (n, n) and x.stride(0) == 0 < x.stride(1))]
+    if n == 1 or not columns or not rows or tracked.is_leaf:
         return False
     base = base_of_view(columns[0])
     return base is None or base.dim() == 2  # another base means an explicit column: x[:, None]

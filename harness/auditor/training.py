@@ -22,7 +22,7 @@ from harness.compat.torch import BatchNorm, Dropout, clip_module, foreach_norm, 
 from harness.record.audit import AuditFinding, AuditKind
 
 Calls = tuple[tuple[Any, str, Callable[..., None]], ...]
-"""Owner and name of each function, and the function that is called before it."""
+"""Owner and name of each function to follow, and the function to call before it."""
 
 LISTED = 3
 """Maximum number of parameters that a sentence names."""
@@ -61,7 +61,7 @@ class Training(EngineHook):
         """Gradient scalers and optimizers that the step created."""
         self._left: Left = []
         self._added: dict[int, Line] = {}
-        """Parameters whose gradient is a sum with that of the step before, and the line of the backward pass."""
+        """Parameters whose gradient includes that of the step before, and the line of the backward pass."""
         self._stack = ExitStack()
 
     # Listening
@@ -103,6 +103,8 @@ class Training(EngineHook):
     def call_again(self, step: Callable[[], Any]) -> list[AuditFinding]:
         """Call the step again, and return the findings about gradients that the first call did not clear."""
         self._left[:], known = _LEFT, len(self.findings)
+        if not self._left:
+            return []
         super().__enter__()
         with self._stack:
             self._stack.callback(super().__exit__)
@@ -117,17 +119,20 @@ class Training(EngineHook):
 
     def _wrap(self, calls: Calls) -> None:
         """Follow the calls of functions until the stack is left."""
-        for owner, name, told in calls:
-            self._stack.enter_context(mock.patch.object(owner, name, _tell(getattr(owner, name), told)))
+        for owner, name, before in calls:
+            self._stack.enter_context(mock.patch.object(owner, name, _call_before(getattr(owner, name), before)))
 
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         leaves = self._ends.leaves
         self._added = {
             leaf: line for leaf, line in self._added.items() if leaf in leaves and leaves[leaf].grad is not None
         }
-        left = self._list_left()
+        kept = [
+            (p, before) for ref, before in self._left if (p := ref()) is not None and _identify_gradient(p) == before
+        ]
         result = self._engine(roots, *args, **kwargs)
-        self._check_left(left)
+        line = self._lines.caller()
+        self._added.update({id(p): line for p, before in kept if _identify_gradient(p) != before})
         self._backwards += 1
         self._moved.clear()
         reached = [p for p in self._ends.leaves.values() if p.grad is not None]
@@ -135,18 +140,6 @@ class Training(EngineHook):
         with disable_tracking():
             self._norm = _measure([p.grad for p in reached])
         return result
-
-    def _list_left(self) -> list[Tensor]:
-        """Return parameters with the gradient that an optimizer has used in the step before."""
-        left = [(parameter(), before) for parameter, before in self._left]
-        return [p for p, before in left if p is not None and _identify_gradient(p) == before]
-
-    def _check_left(self, left: Sequence[Tensor]) -> None:
-        """Take note of gradients of the step before to which a backward pass has added its own."""
-        kept = {id(p): before for parameter, before in self._left if (p := parameter()) is not None}
-        added = [p for p in left if p.grad is not None and _identify_gradient(p) != kept[id(p)]]
-        line = self._lines.caller()
-        self._added.update({id(p): line for p in added})
 
     def _clear(self, *_: Any, **__: Any) -> None:
         """Forget the gradients, which are cleared now."""
@@ -237,9 +230,11 @@ class Training(EngineHook):
         # A penalty of a gradient depends on no bias of the last layer.
         if any(p.dim() > 1 for p in used):
             first = self._ends.untracked.get(id(used[0]))
-            why = "its result is detached" if first is None else "it is used without a graph, as under no_grad"
-            sentence = f"no gradient reaches {self._list(used)}, which the optimizer holds: {why}"
-            remedy = "keep the graph, or leave these parameters out of the optimizer (requires_grad_(False))"
+            why, verb = "the loss does not depend on them", "make them part of the loss"
+            if first is not None:
+                why, verb = "their first use has no graph, as under no_grad", "use them with a graph"
+            sentence = f"no gradient reaches parameters of the optimizer ({self._list(used)}): {why}"
+            remedy = f"{verb}, or leave them out of the optimizer (requires_grad_(False))"
             self._report(first or line, "step", sentence, remedy)
         unheld = self._list_unheld() if any(id(p) not in self._ends.leaves for p in missing) else []
         if unheld:
@@ -263,7 +258,8 @@ class Training(EngineHook):
             return
         unheld = [p for p in self._list_unheld() if id(p) in foreign]
         if unheld:
-            sentence = f"{self._list(unheld)} is no parameter of the module that uses it, and in no optimizer"
+            names = self._list(unheld)
+            sentence = f"parameters are not registered in the module that uses them, and in no optimizer: {names}"
             remedy = "create layers in __init__, as attributes of the module or in nn.ModuleList or nn.ParameterList"
             self._report(foreign[id(unheld[0])], "forward", sentence, remedy)
 
@@ -305,12 +301,12 @@ def _identify_gradient(parameter: Tensor) -> tuple[int, int] | None:
     return (gradient.data_ptr(), version_of(gradient)) if gradient is not None and is_dense else None
 
 
-def _tell(function: Callable[..., Any], told: Callable[..., None]) -> Callable[..., Any]:
-    """Return a function that tells of its calls."""
+def _call_before(function: Callable[..., Any], before: Callable[..., None]) -> Callable[..., Any]:
+    """Return a function that calls another one first, with the same arguments."""
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        told(*args, **kwargs)
+        before(*args, **kwargs)
         return function(*args, **kwargs)
 
     return call

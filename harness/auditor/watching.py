@@ -306,7 +306,7 @@ class Watching(internals.TorchDispatchMode):
             target = fresh[0] if fresh else call.written[0]
             self.rules.check_operation(call.line, operator, call.args, target, nan_read=call.nan)
             if not call.backward:
-                self.rules.report(call.line, operator, target, rules.check_meaning(call, target))
+                self.rules.report(call.line, operator, target, rules.check_inputs(call, target))
             if call.backward and operator.name == "where":
                 self.rules.report(call.line, operator, target, rules.check_clamp(call.args, target, self._limited))
             if counts:

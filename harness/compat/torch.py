@@ -33,7 +33,7 @@ is_functorch_wrapped_tensor = torch._C._functorch.is_functorch_wrapped_tensor
 storage_address = attrgetter("_cdata")
 # No public way to see whether a tensor was changed in place.
 version_of = attrgetter("_version")
-# No public name of all dropouts and batch normalizations.
+# No public base class of dropouts, or of batch normalizations.
 Dropout, BatchNorm = torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._BatchNorm
 # No public way to the tensor that a view is a view of.
 base_of_view = attrgetter("_base")

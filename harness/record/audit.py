@@ -67,7 +67,7 @@ class AuditKind(StrEnum):
     MASKED = "masked"
     """A softmax row with every entry masked."""
     TRAINING = "training"
-    """A part of the training step without effect, or with another one: weights that nothing trains, a wrong order."""
+    """A call in a training step has no effect, or an unintended one, such as an update without gradients."""
     CLAMPED = "clamped"
     """A clamp that holds where the loss depends on it."""
     UNDERFLOW = "underflow"

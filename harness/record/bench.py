@@ -98,7 +98,7 @@ class FormatRecord(_Part):
 
     rounds_s: Rounds = series("seconds per step in this format, from the rounds of the step")
     error_ulp: float | None = unknown(
-        "largest error of the parameters after one step, in ulp of the largest in float32"
+        "largest error of a parameter after one step, in ulp of the largest parameter in float32"
     )
     absent: str | None = unknown("reason why the step has no time in this format")
 
@@ -117,7 +117,8 @@ class StepRecord(BenchRecord):
         default_factory=dict, description="seconds per step by phase; empty if the step does not report its phases"
     )
     formats: Mapping[str, FormatRecord] = Field(
-        default_factory=dict, description="the step in other formats, by name; of the first step of each style"
+        default_factory=dict,
+        description="the step in other formats; only for a first case from scratch and a concise one",
     )
     bytes: int | None = unknown("bytes that a step has to move")
     operations: int | None = unknown("multiplications and additions in a step")

@@ -1,8 +1,8 @@
 """A training step in TF32 and in 16 bits, with its error in ulp of float32.
 
-The error is that of the parameters after one step, against float64. At a high learning rate, the update is much larger
-than the parameters, so that their error is that of the gradient. TF32 rounds the factors of products in float32 to ten
-bits; 16 bits are the format of data and parameters.
+The parameters after one step are compared with a step in float64. The learning rate of this step is high, so that the
+update is much larger than the parameters and the error of the gradient is visible. TF32 rounds the factors of products
+in float32 to ten bits; 16 bits are the format of data and parameters.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -81,7 +81,7 @@ def compare_formats(
                 step, _ = start_step(case, on_device)
                 arms[name] = _allow_in_turn(make_arm(_bind(step, on_device)), name)
         except Exception as error:  # noqa: BLE001 - steps and devices need not support a format
-            records[name] = FormatRecord(absent=f"{type(error).__name__} in {name}")
+            records[name] = FormatRecord(absent=f"{name}: {str(error).partition(chr(10))[0] or type(error).__name__}")
     return arms, records
 
 

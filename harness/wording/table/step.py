@@ -63,7 +63,7 @@ def step_table(steps: Sequence[Step]) -> Table:
 
 
 Pair = Mapping[str, Mapping[str, Step]]
-"""The first step of each style, by device."""
+"""The first case from scratch and the first concise case, by device and style."""
 
 
 def pair_table(steps: Sequence[Step], *, accelerator: str | None) -> Table:
@@ -102,7 +102,7 @@ def pair_table(steps: Sequence[Step], *, accelerator: str | None) -> Table:
     both: list[Pair] = [
         pair for pair in pairs.values() if any(by_style.keys() >= {"scratch", "concise"} for by_style in pair.values())
     ]
-    caption = f"The first step of each style. A ratio above one means that the concise step is faster. {INTERVALS}"
+    caption = f"A ratio above one means that the first concise case is faster than the first from scratch. {INTERVALS}"
     return build_table("step-pairs", "Steps from scratch and concise", both, columns, caption=caption)
 
 
@@ -133,9 +133,9 @@ def format_table(steps: Sequence[Step]) -> Table:
             columns.append(Column(f"{name} / float32", partial(compare, name=name), "number"))
         columns.append(Column(f"{name} error", partial(format_error, name=name), "number"))
     caption = (
-        f"The first step of each style. Times are relative to the step in float32. {INTERVALS} The error is the "
-        "largest of the parameters after one step, against float64, in ulp of the largest parameter in float32; "
-        "at a high learning rate, it is the error of the gradient."
+        f"The first case from scratch and the first concise case. Times are relative to float32. {INTERVALS} "
+        "The error is the largest error of a parameter after one step at a learning rate of 64, compared with "
+        "float64, in ulp of the largest parameter in float32."
     )
     return build_table("step-formats", "Time and error of a step in other formats", compared, columns, caption=caption)
 
