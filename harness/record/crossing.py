@@ -84,6 +84,7 @@ def _bound(times: Sequence[Estimate], sizes: Sequence[int], grid: "Array") -> "t
             slope = (high[number + 2] - low[number + 1]) / (sizes[number + 2] - after)
             limits.append(low[number + 1] - slope * (after - grid[inside]))
         lower[inside] = np.minimum(least[inside], np.max(limits, axis=0))
+    lower[-1] = least[-1]  # measured
     return chord, lower, most
 
 

@@ -52,7 +52,7 @@ def test_a_knee_between_two_sizes_lies_in_the_interval(knee: int) -> None:
     [
         (times_of(1e-4, 0), times_of(2e-4, 0), "not up to 8,192", "sim is not faster up to 8,192 rows"),
         (times_of(2e-4, 0), times_of(1e-4, 0), "1 or less", "sim is faster from 1 row on"),
-        (times_of(1e-4, 1e-6), times_of(5e-4, 2e-7), "500 [500, 500]", "from 500 [500, 500] rows on sim is faster"),
+        (times_of(1e-4, 1e-6), times_of(5e-4, 2e-7), "500 [490, 510]", "from 500 [490, 510] rows on sim is faster"),
         (times_of(1e-4, 0), {}, "–", ""),
     ],
 )
@@ -67,6 +67,13 @@ def test_an_end_beyond_the_measured_sizes_is_named() -> None:
     """Nothing was measured there."""
     crossing = find_crossing(times_of(1e-4, 1e-6, share=0.3), times_of(4e-3, 4e-7, share=0.3))
     assert format_crossing(crossing).endswith(", more than 8,192]")
+
+
+def test_the_last_measured_size_limits_a_crossing() -> None:
+    """Below it, the time of two sizes might rise at its end only; there, it was measured."""
+    crossing = find_crossing(times_of(0.0, 1e-6, sizes=(1024, 8192)), times_of(5e-3, 0.0, sizes=(1024, 8192)))
+    assert crossing is not None
+    assert crossing.high == pytest.approx(8192)
 
 
 def test_an_early_win_that_is_lost_again_does_not_count() -> None:
@@ -87,6 +94,6 @@ def test_the_table_has_a_row_for_each_step_and_device() -> None:
     """The columns say from which batch size on the device does not wait, is faster, and is faster with copies."""
     crossing = find_crossing(times_of(1e-4, 1e-6), times_of(5e-4, 2e-7))
     table = crossing_table([DeviceComparison("step", "sim", crossing, None, crossing)])
-    assert table.rows == (("step", "sim", "500 [500, 500]", "500 [500, 500]", "–"),)
+    assert table.rows == (("step", "sim", "500 [490, 510]", "500 [490, 510]", "–"),)
     sentence = compare_in_words(DeviceComparison("step", "sim", crossing, None, crossing))
     assert sentence.startswith("below 500 rows sim waits for Python; from ")

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from harness.findings.merging import group_by
@@ -178,14 +178,15 @@ def format_crossing(crossing: Crossing | None) -> str:
     point = _round(crossing.point)
     if math.isnan(crossing.low) or math.isnan(crossing.high):
         return point
-    low = _round(crossing.low)
-    high = f"more than {crossing.last:,}" if math.isinf(crossing.high) else _round(crossing.high)
+    low = _round(crossing.low, math.floor)
+    high = f"more than {crossing.last:,}" if math.isinf(crossing.high) else _round(crossing.high, math.ceil)
     return f"{point} [{low}, {high}]"
 
 
-def _round(rows: float) -> str:
-    """Return a number of rows with two significant digits."""
-    return f"{float(f'{rows:.1e}'):,.0f}"
+def _round(rows: float, direction: Callable[[float], int] = round) -> str:
+    """Return a number of rows with two significant digits; the ends of an interval are rounded outwards."""
+    unit = 10 ** max(0, math.floor(math.log10(rows)) - 1)
+    return f"{direction(rows / unit) * unit:,}"
 
 
 def compare_in_words(comparison: DeviceComparison) -> str:
