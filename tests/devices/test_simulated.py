@@ -4,17 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from samples.simulated import run_python
-from torch.utils import backend_registration
+from samples.simulated import needs_device, run_python
 
 INSIDE = Path(__file__).parent / "inside"
 OPTIONS = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist"]
 PARAMETERS = {"launch_s": 1e-3, "kernel_s": 0.1, "transfer_s": 0.01, "l2_bytes": 2**20, "memory_bytes": 2**26}
-
-needs_device = pytest.mark.skipif(
-    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
-    reason="this release of torch does not support devices that are written in Python",
-)
 
 
 @needs_device

@@ -7,7 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+from torch.utils import backend_registration
+
 INSTALLED = Path(__file__).parents[1] / "devices" / "installed"
+
+needs_device = pytest.mark.skipif(
+    not hasattr(backend_registration, "_setup_privateuseone_for_python_backend"),
+    reason="this release of torch does not support devices that are written in Python",
+)
 
 
 def simulated(**parameters: Any) -> dict[str, str]:

@@ -111,6 +111,7 @@ SKIPPED: dict[str, Any] = {
     "aten::sum": lambda x, *_, dtype=None, out=None: x.new_zeros((), dtype=dtype) if out is None else out,
     "aten::_copy_from": lambda _, target, *__: target,
     "aten::zero_": lambda x: x,
+    "aten::fill_": lambda x, *_: x,
 }
 """Operations on large tensors of the device that are charged, and not carried out."""
 
