@@ -34,6 +34,10 @@ def tolerances(
         bool,
         typer.Option("--processors", help="Run the suite again: the same, with one thread, and as other processors."),
     ] = False,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Show narrower tolerances as a diff, measured with the runs of --processors."),
+    ] = False,
     baseline: Annotated[
         Path | None,
         typer.Option(help="File with known findings; only other findings fail.", metavar="FILE"),
@@ -52,6 +56,7 @@ def tolerances(
       harness tolerances tests
       harness tolerances tests/test_loss.py -k cross_entropy
       harness tolerances tests --processors
+      harness tolerances tests --fix
       harness tolerances tests --baseline tolerances.json
 
     pytest runs in this environment and imports your code as it always does.
@@ -73,14 +78,14 @@ def tolerances(
         from harness.tolerances.suite_run import run_suite
 
         runs: Mapping[str, Mapping[str, str]] = {"": {}}
-        if processors:
+        if processors or fix:
             # It imports torch, which takes two seconds.
             from harness.tolerances.processors import list_runs
 
             runs = list_runs()
         work.begin("collecting", len(runs), shown=100 * len(runs))
         for number, (name, variables) in enumerate(runs.items()):
-            decision = "measure" if suites else "both" if processors else "judge"
+            decision = "measure" if suites else "both" if processors or fix else "judge"
             show_share = partial(_move, work, name or "tests", 100 * number)
             options = [f"--harness-tolerances-by={decision}", *(arguments or ())]
             run_suite(options, variables, partial(suites.__setitem__, name), show_share)
@@ -106,6 +111,10 @@ def tolerances(
                 for answer in shown:
                     chosen = [place for place in new if place.answer is answer]
                     say(*(f"{answer.upper():<10}  {place.sentence}" for place in chosen))
+                if fix and len(suites) > 1:
+                    from harness.tolerances.proposal import propose
+
+                    say(*propose(suites, suite.model_copy(update={"places": tuple(new)})))
                 say(summary, *written)
             else:
                 shown_suite = suite.model_copy(update={"places": tuple(new)})

@@ -99,7 +99,7 @@ class Watch:
         self.is_asking = True
         try:
             judged = decide(actual, expected, accepts, is_exact=is_exact)
-        except (TypeError, ValueError, RuntimeError, NotImplementedError):
+        except (TypeError, ValueError, KeyError, RuntimeError, NotImplementedError):
             judged = Judged(answer=Answer.UNJUDGED, reason="the result cannot be changed")
         finally:
             self.is_asking = False

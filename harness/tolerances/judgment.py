@@ -7,12 +7,11 @@ statistics of random numbers, and the comparison is not judged.
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from operator import mul
 from typing import Any, Protocol
 
 import numpy as np
 
+from harness.dtype import PARAMETERS, Parameters
 from harness.tolerances.place import Answer, Judged
 
 MOST_ELEMENTS = 1_000_000
@@ -30,6 +29,11 @@ DISAGREEMENT = 0.5
 AGREEMENT = 1e-2
 """A tolerance is loose if the results agree to this share of it."""
 
+ROUNDINGS = 64
+"""Results that differ by more units roundoff of their size do not differ by rounding alone."""
+
+Array = np.ndarray[Any, Any]
+
 Accepts = Callable[[Any], bool]
 """Whether the comparison passes with another result in place of the actual one."""
 
@@ -46,30 +50,34 @@ def judge(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Ju
     pairs = list(_pair_leaves(actual, expected))
     if not pairs or is_exact:
         return None if not pairs else _sound()
-    if sum(a.size for a, _ in pairs) > MOST_ELEMENTS:
+    if sum(a.size for a, *_ in pairs) > MOST_ELEMENTS:
         return _unjudged("too many elements")
-    scale = max((float(np.abs(e[np.isfinite(e)]).max(initial=0.0)) for _, e in pairs), default=0.0)
+    scale = max((float(np.abs(e[np.isfinite(e)]).max(initial=0.0)) for _, e, _ in pairs), default=0.0)
     if scale < NEARLY_ZERO:
         return _unjudged("expected value 0 without a scale")
-    agreement = max(_measure_difference(a, e) for a, e in pairs) / scale
+    agreement = max(_measure_difference(a, e) for a, e, _ in pairs) / scale
     if agreement > DISAGREEMENT or accepts(_scale(actual, percent=1)):
         agree = f"results agree to {agreement:.1g} of their size" if agreement < 1.0 else "results do not agree at all"
-        if accepts(map_numbers(actual, lambda x: 0 * x)):
-            sign = " and the other sign" if accepts(map_numbers(actual, lambda x: -x)) else ""
+        if accepts(shift(actual, lambda x, _: -x)):
+            sign = " and the other sign" if accepts(shift(actual, lambda x, _: -2 * x)) else ""
             return Judged(answer=Answer.VACUOUS, reason=f"accepts 0{sign}; {agree}")
         for percent in (10, 1):
             if accepts(_scale(actual, percent=percent)):
                 if agreement > AGREEMENT * percent / 100:
                     return _unjudged(f"results differ by {agreement:.1g} of their size, as statistics do")
                 return Judged(answer=Answer.LOOSE, reason=f"accepts a result that is {percent} % too large; {agree}")
-    if not accepts(map_numbers(actual, _move_by_one_ulp)):
+    if not accepts(_move_by_one_ulp(actual)):
         return Judged(answer=Answer.TIGHT, reason="refuses a result that is off by one unit in the last place")
+    differs_by_rounding = 0.0 < agreement <= ROUNDINGS * max(roundoff for *_, roundoff in pairs)
+    if differs_by_rounding and not accepts(_widen(actual, expected, 2.0)):
+        reason = f"rounding moves the result by {agreement:.1g} of its size here, and twice that is refused"
+        return Judged(answer=Answer.TIGHT, reason=reason)
     return _sound()
 
 
 def judge_step(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
     """Judge a comparison where another one was sound: nothing but one unit in the last place changes the verdict."""
-    if is_exact or accepts(map_numbers(actual, _move_by_one_ulp)):
+    if is_exact or accepts(_move_by_one_ulp(actual)):
         return _sound()
     return judge(actual, expected, accepts, is_exact=is_exact)
 
@@ -77,10 +85,10 @@ def judge_step(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) 
 def measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
     """Measure how much the results differ, and the part of the tolerance that they use; no verdict on it."""
     pairs = list(_pair_leaves(actual, expected))
-    if not pairs or sum(a.size for a, _ in pairs) > MOST_ELEMENTS:
+    if not pairs or sum(a.size for a, *_ in pairs) > MOST_ELEMENTS:
         return None
-    scale = max(float(np.abs(e[np.isfinite(e)]).max(initial=0.0)) for _, e in pairs)
-    difference = max(_measure_difference(a, e) for a, e in pairs)
+    scale = max(float(np.abs(e[np.isfinite(e)]).max(initial=0.0)) for _, e, _ in pairs)
+    difference = max(_measure_difference(a, e) for a, e, _ in pairs)
     share = 0.0
     if not accepts(actual):
         share = math.inf
@@ -88,7 +96,15 @@ def measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> 
         factors = (2.0**power for power in range(1, STEPS))
         refused = (factor for factor in factors if not accepts(_widen(actual, expected, factor)))
         share = 2.0 / next(refused, 2.0**STEPS)
-    return Judged(answer=Answer.SOUND, reason="", difference=difference / scale if scale else 0.0, share=share)
+    return Judged(
+        answer=Answer.SOUND,
+        reason="",
+        difference=difference / scale if scale else 0.0,
+        scale=scale,
+        relative=max(_measure_relative_difference(a, e) for a, e, _ in pairs),
+        roundoff=max(roundoff for *_, roundoff in pairs),
+        share=share,
+    )
 
 
 def judge_and_measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
@@ -97,7 +113,7 @@ def judge_and_measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact:
     measured = measure(actual, expected, accepts, is_exact=is_exact)
     if judged is None or measured is None:
         return judged
-    return judged.model_copy(update={"difference": measured.difference, "share": measured.share})
+    return measured.model_copy(update={"answer": judged.answer, "reason": judged.reason})
 
 
 def _widen(actual: Any, expected: Any, factor: float) -> Any:
@@ -107,13 +123,11 @@ def _widen(actual: Any, expected: Any, factor: float) -> Any:
     if isinstance(actual, list | tuple):
         pairs = zip(actual, expected, strict=True)
         return type(actual)([_widen(element, other, factor) for element, other in pairs])
-    if isinstance(actual, float) or _is_floating(actual):
-        return actual + (factor - 1.0) * (actual - expected)
-    return actual
+    return shift(actual, lambda x, _: (factor - 1.0) * (x - to_numpy(expected)))
 
 
 def _scale(value: Any, *, percent: int) -> Any:
-    return map_numbers(value, partial(mul, 1 + percent / 100))
+    return shift(value, lambda x, _: x * percent / 100)
 
 
 def _sound() -> Judged:
@@ -124,45 +138,71 @@ def _unjudged(reason: str) -> Judged:
     return Judged(answer=Answer.UNJUDGED, reason=reason)
 
 
-def map_numbers(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a result with a change of its floating-point numbers; everything else stays."""
-    if isinstance(value, float):
-        return change(value)
+def shift(value: Any, find_shift: Callable[[Array, Parameters], Array]) -> Any:
+    """Return a result whose finite floating-point numbers are moved; its type and everything else stay."""
     if isinstance(value, Mapping):
-        return {key: map_numbers(element, change) for key, element in value.items()}
+        return {key: shift(element, find_shift) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)([map_numbers(element, change) for element in value])
-    return change(value) if _is_floating(value) else value
+        return type(value)([shift(element, find_shift) for element in value])
+    if not _is_floating(value):
+        return value
+    numbers = to_numpy(value)
+    with np.errstate(all="ignore"):
+        shifts = np.where(np.isfinite(numbers), find_shift(numbers, _find_format(value)), 0.0)
+    if isinstance(value, float):
+        return type(value)(value + shifts.item())
+    if hasattr(value, "detach"):
+        import torch
+
+        shifted = value.detach() + torch.as_tensor(shifts).to(value)
+        # A helper may compare types, too, such as that of a parameter.
+        return shifted.as_subclass(type(value)).requires_grad_(value.requires_grad)
+    if isinstance(value, np.ndarray):
+        # Numbers without a unit cannot be added to a subclass with one.
+        changed = value.copy()
+        changed.view(np.ndarray)[...] += shifts.astype(value.dtype)
+        return changed
+    return value + shifts.astype(value.dtype)
+
+
+def _find_format(value: Any) -> Parameters:
+    """Return the format of a number or an array; whole numbers are converted to float64."""
+    dtype = str(getattr(value, "dtype", "float64")).removeprefix("torch.")
+    return PARAMETERS[dtype if "float" in dtype else "float64"]
+
+
+def _find_roundoff(value: Any) -> float:
+    return math.ldexp(1.0, -_find_format(value).precision)
 
 
 def _is_floating(value: Any) -> bool:
     """Whether a value is a floating-point array or scalar, of whatever library."""
     dtype = str(getattr(value, "dtype", ""))
-    return "float" in dtype and hasattr(value, "shape")
+    return isinstance(value, float) or ("float" in dtype and hasattr(value, "shape"))
 
 
-def to_numpy(value: Any) -> "np.ndarray[Any, Any]":
+def to_numpy(value: Any) -> Array:
     """Return a floating-point array in float64."""
     if hasattr(value, "detach"):
         value = value.detach().cpu().double()
     return np.asarray(value, dtype=np.float64)
 
 
-def _pair_leaves(actual: Any, expected: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the floating-point numbers of both sides as arrays of one shape."""
+def _pair_leaves(actual: Any, expected: Any) -> Iterator[tuple[Array, Array, float]]:
+    """Yield the floating-point numbers of both sides as arrays of one shape, with the larger unit roundoff."""
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
         for key in actual.keys() & expected.keys():
             yield from _pair_leaves(actual[key], expected[key])
     elif isinstance(actual, list | tuple) and isinstance(expected, Sequence) and len(actual) == len(expected):
         for one, other in zip(actual, expected, strict=True):
             yield from _pair_leaves(one, other)
-    elif isinstance(actual, float) or _is_floating(actual):
+    elif _is_floating(actual):
         try:
             pair = np.broadcast_arrays(to_numpy(actual), to_numpy(expected))
         except (TypeError, ValueError):
             return
         if pair[0].size:
-            yield pair[0], pair[1]
+            yield pair[0], pair[1], max(_find_roundoff(actual), _find_roundoff(expected))
 
 
 def _measure_difference(actual: Any, expected: Any) -> float:
@@ -171,13 +211,20 @@ def _measure_difference(actual: Any, expected: Any) -> float:
     return float(np.abs(actual[finite] - expected[finite]).max(initial=0.0))
 
 
+def _measure_relative_difference(actual: Array, expected: Array) -> float:
+    """Return the largest difference of finite elements relative to the expected element; infinity if that is zero."""
+    finite = np.isfinite(actual) & np.isfinite(expected) & (actual != expected)
+    with np.errstate(divide="ignore"):
+        return float(np.abs((actual[finite] - expected[finite]) / expected[finite]).max(initial=0.0))
+
+
 def _move_by_one_ulp(value: Any) -> Any:
     """Return the next number away from zero, for each number but zero."""
-    if hasattr(value, "detach"):
-        import torch
+    return shift(value, _find_ulp)
 
-        away = torch.where(value == 0, value, torch.copysign(torch.full_like(value, torch.inf), value))
-        return torch.nextafter(value.detach(), away.detach())
-    array = np.asarray(value)
-    moved = np.nextafter(array, np.where(array == 0, array, np.copysign(array.dtype.type(np.inf), array)))
-    return float(moved) if isinstance(value, float) else moved
+
+def _find_ulp(numbers: Array, parameters: Parameters) -> Array:
+    """Return the unit in the last place of each number, with its sign; 0 for 0."""
+    exponents = np.maximum(np.frexp(numbers)[1] - 1, parameters.emin)
+    units: Array = np.sign(numbers) * np.ldexp(1.0, exponents - parameters.precision + 1)
+    return units

@@ -31,9 +31,15 @@ class Judged(Record):
     answer: Answer
     reason: str
     """The mistake that would pass, or why there is no verdict."""
-    difference: float | None = None
+    difference: float = 0.0
     """Largest difference of the results, relative to the size of the expected ones."""
-    share: float | None = None
+    scale: float = 0.0
+    """Size of the expected results: their largest absolute value."""
+    relative: float = 0.0
+    """Largest difference relative to the expected element."""
+    roundoff: float = 0.0
+    """Unit roundoff of the coarser side."""
+    share: float = 0.0
     """Part of the tolerance that the difference uses: at most this, and more than half of it; infinity if refused."""
 
 
@@ -70,12 +76,12 @@ class Place(Record):
     @property
     def share(self) -> float:
         """The largest part of the tolerance that a comparison used."""
-        return max((one.share for one in self.comparisons if one.share is not None), default=0.0)
+        return max((one.share for one in self.comparisons), default=0.0)
 
     @property
     def difference(self) -> float:
         """The largest relative difference of the results."""
-        return max((one.difference for one in self.comparisons if one.difference is not None), default=0.0)
+        return max((one.difference for one in self.comparisons), default=0.0)
 
     @property
     def sentence(self) -> str:

@@ -22,7 +22,10 @@ def list_runs() -> Mapping[str, Mapping[str, str]]:
 
 
 def predict_failures(suites: Mapping[str, Suite]) -> Suite:
-    """Return the suite of the first run; places that other processors refuse, or nearly so, are tight."""
+    """Return the suite of the first run with the places that other processors refuse, or nearly so, as tight.
+
+    A place whose results are equal in all runs is not tight, even if its tolerance is below one unit in the last place.
+    """
     first = suites[HERE]
     others = {name: {_key(place): place for place in suite.places} for name, suite in suites.items() if name != HERE}
     places = [
@@ -38,6 +41,10 @@ def _key(place: Place) -> tuple[str, int, str]:
 
 def _add_prediction(place: Place, elsewhere: Mapping[str, Place]) -> Place:
     """Add a comparison that is tight if a run uses more than half of the tolerance, and both runs here use far less."""
+    if elsewhere and not any(run.difference for run in (place, *elsewhere.values())):
+        sound = {"answer": Answer.SOUND, "reason": ""}
+        equal = tuple(one.model_copy(update=sound) if one.answer is Answer.TIGHT else one for one in place.comparisons)
+        return place.model_copy(update={"comparisons": equal})
     again = elsewhere.get(AGAIN)
     if again is None or place.answer is Answer.VACUOUS or not math.isclose(again.difference, place.difference):
         return place

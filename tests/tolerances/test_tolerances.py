@@ -357,3 +357,109 @@ def test_a_suite_that_does_not_run_is_one_sentence(tmp_path: Path, judge: Judge,
     assert done.stderr.startswith("harness: cannot judge the suite: ")
     assert reason in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+TYPES = """\
+import numpy as np
+import pytest
+import torch
+
+
+class Length(np.ndarray):
+    def __add__(self, other):
+        raise TypeError("a number without a unit")
+
+
+class Ratio(float):
+    pass
+
+
+def same(actual, expected, rtol):
+    assert type(actual) is type(expected)
+    torch.testing.assert_close(torch.as_tensor(actual), torch.as_tensor(expected), rtol=rtol, atol=0.0)
+
+
+VALUES = [
+    torch.nn.Parameter(torch.tensor([0.5, 3.0])),
+    np.array([0.5, 3.0]).view(Length),
+    np.float64(0.3),
+    Ratio(0.3),
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_types(value):
+    same(value, value, 0.05)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_sound(value):
+    same(value, value, 1e-6)
+"""
+
+
+def test_a_helper_that_compares_types_sees_those_of_the_results(tmp_path: Path, judge: Judge) -> None:
+    """A parameter stays a parameter, and a subclass stays one: it would otherwise be refused for its type."""
+    (tmp_path / "test_mine.py").write_text(TYPES, encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text('[tool.harness.tolerances]\nhelpers = ["test_mine:same"]\n', "utf-8")
+    done = judge(tmp_path, "--all")
+    assert "LOOSE       test_mine.py:30: accepts a result that is 1 % too large; results agree to 0 of" in done.stdout
+    assert "SOUND       test_mine.py:35" in done.stdout
+    assert "0 vacuous, 1 loose, 0 tight, 1 sound, 0 not judged, in 8 tests" in done.stdout
+
+
+WIDE = """\
+import numpy as np
+import pytest
+import torch
+
+X = torch.arange(12.0).reshape(3, 4).sin()
+TABLE = {"rtol": 0.1, "atol": 0.1}
+
+
+def test_both():
+    torch.testing.assert_close(X.exp(), X.double().exp().float() * (1 + 1e-5), rtol=1e6, atol=1e-3)
+
+
+def test_approx():
+    assert float(X.exp().sum()) == pytest.approx(15.6394, rel=0.05)
+
+
+def test_decimals():
+    np.testing.assert_almost_equal(X.exp().mean().numpy(), 1.30328, 1)
+
+
+def test_table():
+    np.testing.assert_allclose(X.exp(), X.double().exp(), **TABLE)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_lines(scale):
+    np.testing.assert_allclose(
+        (scale * X).softmax(-1),
+        (scale * X).double().softmax(-1),
+        atol=0.1,
+    )
+
+
+def test_tight():
+    assert torch.allclose(X.exp(), X.double().exp().float() * (1 + 1e-7), rtol=2e-7, atol=0.0)
+"""
+
+
+def test_a_fix_narrows_the_numbers_of_a_call_and_holds_on_every_processor(tmp_path: Path, judge: Judge) -> None:
+    """A table of tolerances stays, and a tight tolerance is never made wider."""
+    file = tmp_path / "test_mine.py"
+    file.write_text(WIDE, encoding="utf-8")
+    done = judge(tmp_path, "--fix")
+    assert "test_mine.py:22: no proposal, because the line has no number that could be smaller" in done.stdout
+    changed = [line[1:].strip() for line in done.stdout.splitlines() if line.startswith("+ ")]
+    assert changed == [
+        "torch.testing.assert_close(X.exp(), X.double().exp().float() * (1 + 1e-5), rtol=1e-3, atol=1e-3)",
+        "assert float(X.exp().sum()) == pytest.approx(15.6394, rel=1e-5)",
+        "np.testing.assert_almost_equal(X.exp().mean().numpy(), 1.30328, 4)",
+        "atol=1e-6,",
+    ]
+    subprocess.run(["patch", "-p1"], cwd=tmp_path, input=done.stdout, text=True, check=True, capture_output=True)
+    again = judge(tmp_path, "--processors")
+    assert "0 vacuous, 1 loose, 1 tight, 4 sound, 0 not judged, in 7 tests" in again.stdout
