@@ -37,6 +37,8 @@ def user_environment(scratch: str | None = None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not (_SECRET.search(name) or any(fnmatchcase(name, pattern) for pattern in hidden))
     }
+    # Otherwise, no process could use CUDA that is forked after user code has asked whether it is available.
+    variables.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     if scratch is not None:
         # Compiled code is worth keeping, so it does not go to the folder that is removed.
         cache_folder = Path(tempfile.gettempdir()) / f"torchinductor_{os.getuid()}"

@@ -72,10 +72,19 @@ FLUSHED = 1.5
 
 
 def make_flush(device: str, l2_bytes: int) -> Callable[[], object]:
-    """Return a call that displaces the contents of the second-level cache."""
+    """Return a call that displaces the contents of the second-level cache.
+
+    ROCm reports the cache of one die of several, so the buffer is never smaller than one that fills the device.
+
+    References
+    ----------
+    ROCm, issue 4203: "incorrect L2_cache_size reported by torch.cuda.get_device_properties".
+    """
     import torch
 
-    return torch.empty(int(FLUSHED * l2_bytes) // 4, device=device).zero_
+    from harness.timing.roofline import FILLING_BYTES
+
+    return torch.empty(max(int(FLUSHED * l2_bytes), FILLING_BYTES) // 4, device=device).zero_
 
 
 def time_cold(
@@ -111,6 +120,13 @@ THROTTLED = 0.8
 COOLING_S, PAUSE_S = 10.0, 0.2
 """Seconds for which a measurement waits altogether until the clock has recovered, and between two readings."""
 
+LATE_S = 2.0
+"""Longest time before a reading to which it may refer: the driver averages over up to a second, and then holds the
+value for as long."""
+
+LAST_READINGS = 6
+"""Readings in the second after the rounds, since a sample period takes between a sixth of a second and a second."""
+
 
 def read_clock(accelerator: Accelerator | None) -> Callable[[], float] | None:
     """Return a function that reads the average clock in MHz over the driver's last sample period.
@@ -127,32 +143,46 @@ def read_clock(accelerator: Accelerator | None) -> Callable[[], float] | None:
     if read is not None:
         try:
             read()
-        except (ImportError, RuntimeError, OSError, AttributeError):  # torch lists no exceptions of the libraries
+        except Exception:  # noqa: BLE001 - the libraries of drivers have their own, such as `NVMLError` for a part of a GPU
             return None
     return read
 
 
-def watch_clock(read: Callable[[], float], pause: Callable[[float], object] = time.sleep) -> Slice:
-    """Return a turn that reads the clock, and waits while it is low; its value is in MHz."""
+def watch_clock(read: Callable[[], float], clock: Clock, pause: Callable[[float], object] = time.sleep) -> Slice:
+    """Return a turn that reads the clock, and waits while it is low; its values are MHz and the moment in seconds.
+
+    Zero is unknown: torch reports it for an AMD device without the value, and an XPU has it while it sleeps.
+    """
     highest_mhz, left_s = 0.0, COOLING_S
 
     def turn(_: int) -> tuple[float, ...]:
         nonlocal highest_mhz, left_s
         read_mhz = now_mhz = read()
+        moment_s = clock()
         highest_mhz = max(highest_mhz, read_mhz)
-        while now_mhz < THROTTLED * highest_mhz and left_s > 0.0:
+        while 0.0 < now_mhz < THROTTLED * highest_mhz and left_s > 0.0:
             pause(PAUSE_S)
             left_s -= PAUSE_S
             now_mhz = read()
-        return (read_mhz,)
+        return read_mhz, moment_s
 
     return turn
 
 
-def list_full_rounds(clock_mhz: Sequence[float]) -> list[int]:
-    """Return the numbers of the rounds at the full clock: neither their reading nor the next one is low."""
-    limit = THROTTLED * max(clock_mhz, default=0.0)
-    return [number for number in range(len(clock_mhz)) if min(clock_mhz[number : number + 2]) >= limit]
+def list_full_rounds(readings: Sequence[tuple[float, ...]], rounds: int) -> list[int]:
+    """Return the numbers of the rounds at the full clock: no low reading refers to them.
+
+    Parameters
+    ----------
+    readings
+        MHz and moment in seconds: one somewhere within each round, and further ones after the last.
+    rounds
+        Number of rounds.
+    """
+    limit = THROTTLED * max((mhz for mhz, _ in readings), default=0.0)
+    low_s = [moment_s for mhz, moment_s in readings if 0.0 < mhz < limit]
+    spans = [(readings[number][1], readings[number + 1][1] + LATE_S) for number in range(rounds)]
+    return [number for number, (begin, end) in enumerate(spans) if not any(begin <= s <= end for s in low_s)]
 
 
 def time_replays(replay: Callable[[], object], accelerator: Accelerator, clock: Clock) -> Slice:
@@ -203,10 +233,11 @@ def device_state(accelerator: Accelerator | None, query: Query | None = None) ->
 
     module = torch.get_device_module(accelerator.name)
     properties = module.get_device_properties() if hasattr(module, "get_device_properties") else None
+    sizes = [getattr(properties, name, None) for name in ("L2_cache_size", "last_level_cache_size")]  # CUDA, XPU
+    l2_bytes = next(filter(None, sizes), None)
     if accelerator.name != "cuda":
-        return DeviceState(getattr(properties, "L2_cache_size", None))
-    clock_mhz, memory_clock_mhz, power_limit_w = _read_values(str(getattr(properties, "uuid", "")), query or _run)
-    return DeviceState(getattr(properties, "L2_cache_size", None), clock_mhz, memory_clock_mhz, power_limit_w)
+        return DeviceState(l2_bytes)
+    return DeviceState(l2_bytes, *_read_values(str(getattr(properties, "uuid", "")), query or _run))
 
 
 _QUERY = ("clocks.sm", "clocks.mem", "power.limit")

@@ -60,6 +60,13 @@ def test_temporary_files_have_a_folder_of_their_own_and_compiled_code_is_kept(tm
     assert not variables["TORCHINDUCTOR_CACHE_DIR"].startswith(str(tmp_path))
 
 
+def test_user_code_can_ask_for_cuda_before_its_process_is_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the user wants the stricter answer of CUDA itself."""
+    assert user_environment()["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "0")
+    assert user_environment()["PYTORCH_NVML_BASED_CUDA_CHECK"] == "0"
+
+
 READS = """
 import json, os, pathlib
 before = pathlib.Path("/proc/self/environ")

@@ -10,11 +10,14 @@ import torch
 
 from harness.timing.clock import TorchAccelerator
 from harness.timing.device import (
+    LAST_READINGS,
     MAX_CALLS,
     DeviceState,
     calls_in_queue,
     device_state,
     list_full_rounds,
+    make_flush,
+    read_clock,
     time_by_events,
     time_cold,
     time_replays,
@@ -136,18 +139,57 @@ def test_the_flush_is_no_part_of_a_call_with_a_cold_cache() -> None:
 
 def test_a_measurement_waits_until_the_clock_has_recovered() -> None:
     """What counts for the round is the reading before, and the pauses end for good after ten seconds."""
-    readings, pauses = iter([1500.0, 600.0, 700.0, 1400.0, *[600.0] * 1000]), list[float]()
-    turn = watch_clock(lambda: next(readings), pauses.append)
-    assert [turn(1) for _ in range(2)] == [(1500.0,), (600.0,)]
+    readings, pauses, moments = iter([1500.0, 600.0, 700.0, 1400.0, *[600.0] * 1000]), list[float](), iter(range(9))
+    turn = watch_clock(lambda: next(readings), lambda: next(moments), pauses.append)
+    assert [turn(1) for _ in range(2)] == [(1500.0, 0), (600.0, 1)]
     assert len(pauses) == 2
-    assert [turn(1) for _ in range(3)] == [(600.0,)] * 3
+    assert [turn(1)[0] for _ in range(3)] == [600.0] * 3
     assert sum(pauses) == pytest.approx(10.0, abs=0.3)
 
 
-def test_rounds_count_between_two_readings_of_the_full_clock() -> None:
-    """The reading is taken somewhere within its round."""
-    assert list_full_rounds([1500.0, 1490.0, 600.0, 1500.0, 1500.0]) == [0, 3, 4]
-    assert list_full_rounds([]) == []
+def test_an_unknown_clock_is_not_waited_for() -> None:
+    """Some drivers answer with zero; a later answer counts."""
+    readings = iter([0.0, 1500.0, 0.0])
+    turn = watch_clock(lambda: next(readings), lambda: 0.0, lambda _: pytest.fail("waited"))
+    assert [turn(1)[0] for _ in range(3)] == [0.0, 1500.0, 0.0]
+    assert list_full_rounds([(0.0, 0.0), (1500.0, 1.0), (0.0, 2.0)], 2) == [0, 1]
+
+
+@pytest.mark.parametrize(("period_s", "late_s"), [(1.0, 0.0), (1.0, 0.5), (0.5, 0.25), (1 / 6, 0.0)])
+@pytest.mark.parametrize("hot_s", [(3.0, 3.6), (9.4, 10.0)], ids=["within", "at the end"])
+def test_no_round_counts_in_which_the_clock_was_low(period_s: float, late_s: float, hot_s: tuple[float, float]) -> None:
+    """A driver shows the average of the last whole sample period; rounds take 0.1 seconds, and their number is 100."""
+
+    def average(begin_s: float) -> float:
+        hot = max(0.0, min(begin_s + period_s, hot_s[1]) - max(begin_s, hot_s[0]))
+        return 1500.0 * (1.0 - 0.6 * hot / period_s)
+
+    def read(moment_s: float) -> tuple[float, ...]:
+        periods = (moment_s - late_s) // period_s - 1.0
+        return average(late_s + periods * period_s), moment_s
+
+    after = [read(10.0 + number / LAST_READINGS) for number in range(1, LAST_READINGS + 1)]
+    full = list_full_rounds([*(read(number / 10 + 0.05) for number in range(100)), *after], 100)
+    hot = set(range(round(10 * hot_s[0]), round(10 * hot_s[1])))
+    assert not hot & set(full)
+    assert len(full) > 100 - 6 - 45
+
+
+def test_a_steady_clock_leaves_all_rounds() -> None:
+    """There may be none."""
+    assert list_full_rounds([(1500.0, 0.0), (1490.0, 1.0), (1495.0, 2.0)], 2) == [0, 1]
+    assert list_full_rounds([], 0) == []
+
+
+@pytest.mark.parametrize("error", [ImportError(), type("NVMLError", (Exception,), {})()])
+def test_a_driver_that_cannot_be_read_has_no_clock(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Its library has exceptions of its own, for example where a part of a GPU is lent."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "clock_rate", fail)
+    assert read_clock(TorchAccelerator("cuda")) is None
 
 
 def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +220,21 @@ def test_without_nvidia_smi_clocks_are_unknown(monkeypatch: pytest.MonkeyPatch, 
         raise error
 
     assert device_state(TorchAccelerator("cuda"), ask) == DeviceState(50 * 2**20)
+
+
+def test_the_cache_of_an_xpu_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the last level instead of the second."""
+    properties = SimpleNamespace(last_level_cache_size=18 * 2**20)
+    monkeypatch.setattr(torch.xpu, "get_device_properties", lambda: properties)
+    assert device_state(TorchAccelerator("xpu")).l2_bytes == 18 * 2**20
+
+
+@pytest.mark.parametrize(("reported", "expected"), [(4 * 2**20, 2**28), (2**28, 3 * 2**27)])
+def test_a_flush_is_larger_than_the_cache_and_never_small(reported: int, expected: int) -> None:
+    """A device of several dies reports the cache of one."""
+    buffer = make_flush("meta", reported)()
+    assert isinstance(buffer, torch.Tensor)
+    assert buffer.nbytes == expected
 
 
 def test_nothing_is_known_of_other_devices() -> None:

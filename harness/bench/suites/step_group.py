@@ -1,11 +1,11 @@
 """Steps with a common contract, device and batch size, interleaved with their phases and measurements of the floor."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from harness.bench.suites.doubt import SHORTEST_S, find_copies, find_faults, find_remarks
@@ -25,6 +25,7 @@ from harness.timing.clock import (
     warm,
 )
 from harness.timing.device import (
+    LAST_READINGS,
     MAX_CALLS,
     DeviceState,
     calls_in_queue,
@@ -189,8 +190,11 @@ def measure_group(
             if before.l2_bytes and FLUSHED in measuring:
                 arms |= _make_cold_arms(lanes, measuring[FLUSHED], before.l2_bytes, accelerator, clock)
             if (read := read_clock(accelerator)) is not None:
-                arms[_CLOCK] = Arm(watch_clock(read), 1)
+                arms[_CLOCK] = Arm(watch_clock(read, clock), 1)
         turns = interleave(arms, rounds=_count_rounds(arms, seconds), seed=batch_size, enough=_make_enough(list(lanes)))
+        for _ in range(LAST_READINGS if _CLOCK in turns.times else 0):
+            time.sleep(1.0 / LAST_READINGS)
+            turns.times[_CLOCK].append(arms[_CLOCK].slice(1))
         states = (before, device_state(accelerator))
     turns, throttling = _keep_full_rounds(turns)
     failed |= {_find_case(name): error for name, error in turns.failed.items()}
@@ -218,8 +222,9 @@ def _make_cold_arms(
 
 def _keep_full_rounds(turns: Interleaved) -> tuple[Interleaved, list[str]]:
     """Return the rounds at the full clock of the accelerator, and a sentence about the others."""
-    clock_mhz = [mhz for (mhz,) in turns.times.get(_CLOCK, ())]
-    full, total = list_full_rounds(clock_mhz), len(clock_mhz)
+    readings = turns.times.get(_CLOCK, ())
+    total = max(0, len(readings) - LAST_READINGS)
+    full, clock_mhz = list_full_rounds(readings, total), [mhz for mhz, _ in readings if mhz > 0.0]
     if len(full) == total:
         return turns, []
     share = percent(min(clock_mhz) / max(clock_mhz))
@@ -374,9 +379,10 @@ def _make_loops(step: Any, task: Problem, device: str) -> dict[str, Callable[[],
     """Return steps of a training loop, which copies each minibatch: from ordinary and from page-locked memory."""
     ordinary = task.minibatch(0)
     loops: dict[str, Callable[[], object]] = {_LOOP: lambda: step(*(part.to(device) for part in ordinary))}
-    if torch.accelerator.is_available():  # else torch cannot lock pages
+    with contextlib.suppress(RuntimeError):  # without an accelerator, and for some
         pinned = [part.pin_memory() for part in ordinary]
-        loops[_PINNED_LOOP] = lambda: step(*(part.to(device, non_blocking=True) for part in pinned))
+        if pinned[0].device.type == "cpu":  # releases before 2.14 move it to MPS
+            loops[_PINNED_LOOP] = lambda: step(*(part.to(device, non_blocking=True) for part in pinned))
     return loops
 
 

@@ -65,8 +65,13 @@ def test_a_forgotten_synchronization_is_a_fault() -> None:
 
 
 def test_a_cache_that_is_not_flushed_is_a_fault() -> None:
-    """The device reports a small cache, so that the flush displaces nothing."""
-    assert any("was not flushed" in fault for fault in measure(l2_bytes=2**27, reported_l2_bytes=2**25).faults)
+    """An engine that does not use the cache fills memory, so that the flush displaces nothing."""
+    assert any("was not flushed" in fault for fault in measure(fills_cached=False).faults)
+
+
+def test_a_cache_is_flushed_of_which_the_device_reports_a_part() -> None:
+    """A device of several dies reports the cache of one of them."""
+    assert measure(l2_bytes=2**27, reported_l2_bytes=2**25).faults == ()
 
 
 def test_a_throttled_device_is_waited_for_and_its_rounds_do_not_count() -> None:

@@ -148,6 +148,8 @@ def _charge(name: str, tensors: list[Tensor], result: Any, args: Any, kwargs: An
     leaves = [x for x in (*tensors, *tree_leaves(result)) if isinstance(x, Tensor) and x.device.type == NAME]
     if "empty" not in name:
         touched = {x.untyped_storage().data_ptr(): x.numel() * x.element_size() for x in leaves}
+        if name == "aten::zero_" and not DEVICE.parameters.fills_cached:
+            touched = {}
         DEVICE.launch(queue, touched, _count_operations(name, args, result))
     if name in WAITING or any(not isinstance(x, Tensor) and x is not None for x in tree_leaves(result)):
         DEVICE.synchronize(queue)

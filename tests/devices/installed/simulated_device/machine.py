@@ -28,6 +28,8 @@ class Parameters:
         Sizes of cache and memory, and the number of operations that fit into the queue.
     reported_l2_bytes
         Size of the cache that the device reports; the true one by default.
+    fills_cached
+        Whether filling memory passes through the cache; else an engine of its own does it.
     clock_mhz, hot, hot_share
         Clock of the processors; begin and end of a hot time in seconds of the host's clock; the clock's share then.
     jitter
@@ -49,6 +51,7 @@ class Parameters:
     memory_bytes: int = 2**33
     queue: int = 1000
     reported_l2_bytes: int | None = None
+    fills_cached: bool = True
     clock_mhz: float = 1500.0
     hot: tuple[float, float] | None = None
     hot_share: float = 0.5
