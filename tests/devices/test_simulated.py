@@ -34,8 +34,8 @@ SLOW = {
 
 
 @needs_device
-def test_faults_of_a_measurement_are_seen() -> None:
-    """Six are planted, each on a sound device."""
+def test_throttling_is_waited_for_and_formats_are_compared() -> None:
+    """The rest of the process is the same for each."""
     done = run_python("-m", "pytest", *OPTIONS, str(INSIDE / "of_faults.py"), **SLOW)
     assert done.returncode == 0, done.stdout + done.stderr
 
