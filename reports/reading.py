@@ -85,6 +85,8 @@ class Reading:
         Verified fixes of findings.
     judgments
         Pairs of functions or steps, and whether they are the same.
+    compared_lines
+        Lines of a test suite that compare with a tolerance.
     epochs, estimates
         Epochs of trainings, and learned parameters.
     timings
@@ -106,6 +108,7 @@ class Reading:
     learned: Learned = field(default_factory=Learned)
     fixes: tuple[record.Fix, ...] = ()
     judgments: tuple[record.Judgment, ...] = ()
+    compared_lines: tuple[record.ComparedLine, ...] = ()
     epochs: tuple[record.Epoch, ...] = ()
     estimates: tuple[record.LearnedParameter, ...] = ()
     timings: tuple[Benchmark[Any], ...] = ()
@@ -201,6 +204,7 @@ def read(run: record.RunFolder, earlier: Sequence[record.RunFolder] = ()) -> Rea
         learned=Learned(records(record.FitData), records(record.ClassWeights), records(record.Confusion)),
         fixes=records(record.Fix),
         judgments=records(record.Judgment),
+        compared_lines=records(record.ComparedLine),
         epochs=records(record.Epoch),
         estimates=records(record.LearnedParameter),
         timings=tuple(timing for kind in _TIMED for _, timing in list_placed(run, kind)),

@@ -35,6 +35,7 @@ RUN = (
     ("audit", "Training steps, line by line", (run.audits,)),
     ("laws", "All laws", (law.summary,)),
     ("same", "Is it the same?", (run.same,)),
+    ("tolerances", "Tolerances of tests", (run.tolerances,)),
     ("loading", "Loader comparison", (loader.best, loader.balance)),
     ("gate", "Gate", (run.gate,)),
     ("runs", "Changes and earlier runs", (run.changes, run.runs)),

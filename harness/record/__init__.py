@@ -21,6 +21,7 @@ A run is one folder of plain files:
 ``audits.jsonl``       :class:`Audit`: the lines of a training step that fail, and the headroom of others
 ``fixes.jsonl``        :class:`Fix`: a verified change of code that repairs a finding
 ``judgments.jsonl``    :class:`Judgment`: whether two computations differ by more than rounding
+``tolerances.jsonl``   :class:`ComparedLine`: a line of a test suite with the verdict on its tolerance
 ``findings.jsonl``     :class:`GateFinding`: the comparisons of the gate and their outcomes
 ``comparisons.jsonl``  :class:`Comparison`: a case's time over the base's, with its interval
 ``slices.jsonl``       :class:`Slices`: the measurements of one case by one process of a pair
@@ -75,3 +76,4 @@ from harness.record.schema import (
 )
 from harness.record.storage import FILES, RUNS, RunFolder, sort_by_age, write_atomically
 from harness.record.survey import Accumulator, Breaking, Profile, RayTrace, RecordedCall, Stage, Worst
+from harness.record.tolerance import ComparedLine, Tolerance

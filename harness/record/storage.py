@@ -38,6 +38,7 @@ from harness.record.property import Property
 from harness.record.sameness import Judgment
 from harness.record.schema import SCHEMA, Epoch, FileState, Image, LearnedParameter, Record, Verdict
 from harness.record.survey import Accumulator, Breaking, Profile, RayTrace, Worst
+from harness.record.tolerance import ComparedLine
 
 ParsedT = TypeVar("ParsedT", bound=BaseModel)
 
@@ -355,6 +356,7 @@ FILES: Mapping[type[Record], str] = {
     Audit: "audits.jsonl",
     Fix: "fixes.jsonl",
     Judgment: "judgments.jsonl",
+    ComparedLine: "tolerances.jsonl",
     GateFinding: "findings.jsonl",
     Comparison: "comparisons.jsonl",
     Slices: "slices.jsonl",

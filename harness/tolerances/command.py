@@ -4,25 +4,25 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.command.options import (
-    JsonOption,
-    MarkdownOption,
-    Output,
-    OutputFormat,
-    OutputFormatOption,
-    say,
-    write_files,
-)
+from harness.command.option_groups import takes_options
+from harness.command.options import Output, say
 from harness.command.runner import Work, run
 from harness.error import UsageError
-from harness.tolerances.place import FINDINGS, Answer, Suite
+from harness.record import Tolerance
+from harness.tolerances.place import FINDINGS, Suite
 from harness.wording.number import count
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
+    from harness.record import Record
+
+
+@takes_options
 def tolerances(
     arguments: Annotated[
         list[str] | None,
@@ -45,9 +45,7 @@ def tolerances(
     update_baseline: Annotated[
         bool, typer.Option("--update-baseline", help="Write the findings to the file of --baseline.")
     ] = False,
-    json: JsonOption = None,
-    markdown: MarkdownOption = None,
-    output_format: OutputFormatOption = OutputFormat.FULL,
+    output: Output,
 ) -> None:
     """Find the comparisons of a test suite whose tolerance accepts a wrong result, or refuses a right one.
 
@@ -91,23 +89,25 @@ def tolerances(
             run_suite(options, variables, partial(suites.__setitem__, name), show_share)
             work.opened.done += 1
 
-    def show(work: Work) -> int:
-        suite = next(iter(suites.values()), Suite())
+    def judge_all() -> Suite:
         if len(suites) > 1:
             from harness.tolerances.processors import predict_failures
 
-            suite = predict_failures(suites)
+            return predict_failures(suites)
+        return next(iter(suites.values()), Suite())
+
+    def show(work: Work) -> int:
+        suite = judge_all()
         new = list(suite.places) if known is None else find_new(suite, known)
-        fails = any(known is not None or place.answer is Answer.VACUOUS for place in new)
+        fails = any(known is not None or place.answer is Tolerance.VACUOUS for place in new)
         if baseline is not None and update_baseline:
             write_baseline(baseline, suite)
             fails = False
         extra = [] if known is None else [f"{count(len(new), 'finding')} not in {baseline}"]
         summary = "; ".join([_summarize(suite), *extra, *filter(None, [work.early])])
-        files = {"json": json, "markdown": markdown}
-        with write_files(files, lambda kind: write_document(kind, suite, summary)) as written:
-            if output_format is OutputFormat.FULL:
-                shown = [*FINDINGS, *([Answer.SOUND, Answer.UNJUDGED] if every else [])]
+        with output.written(lambda kind: write_document(kind, suite, summary)) as written:
+            if output.is_full:
+                shown = [*FINDINGS, *([Tolerance.SOUND, Tolerance.UNJUDGED] if every else [])]
                 for answer in shown:
                     chosen = [place for place in new if place.answer is answer]
                     say(*(f"{answer.upper():<10}  {place.sentence}" for place in chosen))
@@ -118,10 +118,13 @@ def tolerances(
                 say(summary, *written)
             else:
                 shown_suite = suite.model_copy(update={"places": tuple(new)})
-                say(*format_suite(output_format, shown_suite, summary, early=work.early, fails=fails))
+                say(*format_suite(output.output_format, shown_suite, summary, early=work.early, fails=fails))
         return int(fails)
 
-    raise typer.Exit(run(work, show, kept=suites, unit="run", output=Output()))
+    def keep(_: Work) -> "Iterator[Record]":
+        yield from (place.record for place in judge_all().places)
+
+    raise typer.Exit(run(work, show, kept=suites, unit="run", output=output, keep=keep))
 
 
 def _move(work: Work, title: str, before: int, percentage: int) -> None:
@@ -131,8 +134,8 @@ def _move(work: Work, title: str, before: int, percentage: int) -> None:
 def _summarize(suite: Suite) -> str:
     """Return how many places have which verdict, why some have none, and the tests that failed."""
     counts = Counter(place.answer for place in suite.places)
-    words = ", ".join(f"{counts[answer]} {answer}" for answer in Answer)
-    reasons = Counter(place.reason.partition(" by ")[0] for place in suite.places if place.answer is Answer.UNJUDGED)
+    words = ", ".join(f"{counts[answer]} {answer}" for answer in Tolerance)
+    reasons = Counter(place.reason.partition(" by ")[0] for place in suite.places if place.answer is Tolerance.UNJUDGED)
     why = f" ({', '.join(f'{reason} {count}' for reason, count in reasons.most_common())})" if reasons else ""
     failed = f"; {count(suite.failed, 'test')} failed, without verdicts" if suite.failed else ""
     return f"tolerances: {words}{why}, in {count(suite.passed, 'test')}{failed}"

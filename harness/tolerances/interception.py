@@ -21,8 +21,9 @@ from typing import Any
 
 import pytest
 
+from harness.record import Tolerance
 from harness.tolerances.judgment import Decide, judge, judge_step, measure
-from harness.tolerances.place import Answer, Judged, Place
+from harness.tolerances.place import Judged, Place
 
 FUNCTIONS = {
     "numpy": ("allclose",),
@@ -70,7 +71,7 @@ class Watch:
             if has_passed and judged.share == math.inf:
                 continue
             self.kept.setdefault(place, []).append(judged)
-            if judged.answer is Answer.SOUND:
+            if judged.answer is Tolerance.SOUND:
                 self.sound.add(place)
         self.pending.clear()
 
@@ -100,7 +101,7 @@ class Watch:
         try:
             judged = decide(actual, expected, accepts, is_exact=is_exact)
         except (TypeError, ValueError, KeyError, RuntimeError, NotImplementedError):
-            judged = Judged(answer=Answer.UNJUDGED, reason="the result cannot be changed")
+            judged = Judged(answer=Tolerance.UNJUDGED, reason="the result cannot be changed")
         finally:
             self.is_asking = False
         if judged is not None:

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from harness.dtype import PARAMETERS, Parameters
-from harness.tolerances.place import Answer, Judged
+from harness.record import Tolerance
+from harness.tolerances.place import Judged
 
 MOST_ELEMENTS = 1_000_000
 """Larger results are not judged, because each question takes as long as the comparison itself."""
@@ -60,18 +61,19 @@ def judge(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Ju
         agree = f"results agree to {agreement:.1g} of their size" if agreement < 1.0 else "results do not agree at all"
         if accepts(shift(actual, lambda x, _: -x)):
             sign = " and the other sign" if accepts(shift(actual, lambda x, _: -2 * x)) else ""
-            return Judged(answer=Answer.VACUOUS, reason=f"accepts 0{sign}; {agree}")
+            return Judged(answer=Tolerance.VACUOUS, reason=f"accepts 0{sign}; {agree}")
         for percent in (10, 1):
             if accepts(_scale(actual, percent=percent)):
                 if agreement > AGREEMENT * percent / 100:
                     return _unjudged(f"results differ by {agreement:.1g} of their size, as statistics do")
-                return Judged(answer=Answer.LOOSE, reason=f"accepts a result that is {percent} % too large; {agree}")
-    if not accepts(_move_by_one_ulp(actual)):
-        return Judged(answer=Answer.TIGHT, reason="refuses a result that is off by one unit in the last place")
+                return Judged(answer=Tolerance.LOOSE, reason=f"accepts a result that is {percent} % too large; {agree}")
+    is_exact_arithmetic = agreement == 0.0 and all(np.array_equal(e, np.rint(e), equal_nan=True) for _, e, _ in pairs)
+    if not is_exact_arithmetic and not accepts(_move_by_one_ulp(actual)):
+        return Judged(answer=Tolerance.TIGHT, reason="refuses a result that is off by one unit in the last place")
     differs_by_rounding = 0.0 < agreement <= ROUNDINGS * max(roundoff for *_, roundoff in pairs)
     if differs_by_rounding and not accepts(_widen(actual, expected, 2.0)):
         reason = f"rounding moves the result by {agreement:.1g} of its size here, and twice that is refused"
-        return Judged(answer=Answer.TIGHT, reason=reason)
+        return Judged(answer=Tolerance.TIGHT, reason=reason)
     return _sound()
 
 
@@ -97,7 +99,7 @@ def measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> 
         refused = (factor for factor in factors if not accepts(_widen(actual, expected, factor)))
         share = 2.0 / next(refused, 2.0**STEPS)
     return Judged(
-        answer=Answer.SOUND,
+        answer=Tolerance.SOUND,
         reason="",
         difference=difference / scale if scale else 0.0,
         scale=scale,
@@ -131,11 +133,11 @@ def _scale(value: Any, *, percent: int) -> Any:
 
 
 def _sound() -> Judged:
-    return Judged(answer=Answer.SOUND, reason="")
+    return Judged(answer=Tolerance.SOUND, reason="")
 
 
 def _unjudged(reason: str) -> Judged:
-    return Judged(answer=Answer.UNJUDGED, reason=reason)
+    return Judged(answer=Tolerance.UNJUDGED, reason=reason)
 
 
 def shift(value: Any, find_shift: Callable[[Array, Parameters], Array]) -> Any:

@@ -5,13 +5,16 @@ import linecache
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from junitparser import Failure, JUnitXml, TestCase, TestSuite
+
 from harness.display.annotation import Annotation, Level
 from harness.display.location import Location
 from harness.display.output_format import format_annotations
 from harness.display.sarif import Log, make_rule
-from harness.error import UsageError
-from harness.record import write_atomically
-from harness.tolerances.place import FINDINGS, Answer, Place, Suite
+from harness.display.verdict_document import format_xml
+from harness.error import UsageError, printable
+from harness.record import Tolerance, write_atomically
+from harness.tolerances.place import FINDINGS, Place, Suite
 from harness.wording.table import Header, render_markdown_table
 
 SCOPE = "tolerance"
@@ -40,7 +43,7 @@ def annotate(place: Place, root: str) -> Annotation:
     """Return a finding with its line."""
     path = Path(root, place.file)
     location = Location(path, place.line, text=linecache.getline(str(path), place.line).strip())
-    level: Level = "error" if place.answer is Answer.VACUOUS else "warning"
+    level: Level = "error" if place.answer is Tolerance.VACUOUS else "warning"
     text = f"{place.reason} ({place.function})"
     return Annotation(level, place.answer, place.answer.upper(), place.file, text, location=location, scope=SCOPE)
 
@@ -54,9 +57,22 @@ def write_document(kind: str, suite: Suite, summary: str) -> str:
         ]
         counts = {"passed": suite.passed, "failed": suite.failed}
         return json.dumps({"summary": summary, **counts, "places": places}, indent=2) + "\n"
+    if kind == "junit":
+        tests = TestSuite(SCOPE)
+        tests.add_testcases([*map(_make_test, suite.places)])
+        document = JUnitXml(summary)
+        document.add_testsuite(tests)
+        return format_xml(document)
     columns = [Header(heading) for heading in ("verdict", "place", "reason", "comparison")]
     rows = [(place.answer, f"{place.file}:{place.line}", place.reason, place.function) for place in suite.places]
     return f"{render_markdown_table(columns, rows)}\n\n{summary}\n"
+
+
+def _make_test(place: Place) -> TestCase:
+    test = TestCase(printable(f"{place.file}:{place.line}"), classname=printable(place.file))
+    if place.answer in FINDINGS:
+        test.result = [Failure(printable(place.sentence), place.answer.value)]
+    return test
 
 
 def read_baseline(file: Path) -> Collection[Key]:

@@ -2,25 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
 
-from harness.record import Record
-
-
-class Answer(StrEnum):
-    """The verdict on a comparison, or on a place with all of its comparisons."""
-
-    VACUOUS = "vacuous"
-    LOOSE = "loose"
-    TIGHT = "tight"
-    SOUND = "sound"
-    UNJUDGED = "not judged"
-
+from harness.record import ComparedLine, Record, Tolerance
 
 FINDINGS = {
-    Answer.VACUOUS: "The comparison accepts 0 in place of the result.",
-    Answer.LOOSE: "The comparison accepts a result that is some percent too large.",
-    Answer.TIGHT: "The comparison refuses a right result of another processor, or nearly does.",
+    Tolerance.VACUOUS: "The comparison accepts 0 in place of the result.",
+    Tolerance.LOOSE: "The comparison accepts a result that is some percent too large.",
+    Tolerance.TIGHT: "The comparison refuses a right result of another processor, or nearly does.",
 }
 """Verdicts that ask for a change, the most urgent first, and their descriptions."""
 
@@ -28,7 +16,7 @@ FINDINGS = {
 class Judged(Record):
     """One comparison that passed."""
 
-    answer: Answer
+    answer: Tolerance
     reason: str
     """The mistake that would pass, or why there is no verdict."""
     difference: float = 0.0
@@ -53,20 +41,20 @@ class Place(Record):
     comparisons: tuple[Judged, ...]
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> Tolerance:
         """The verdict on the place.
 
         A single comparison that refuses a mistake is enough against it, and a single tight one can fail.
         """
         answers = Counter(comparison.answer for comparison in self.comparisons)
-        judged = answers.total() - answers[Answer.UNJUDGED]
-        if answers[Answer.TIGHT]:
-            return Answer.TIGHT
+        judged = answers.total() - answers[Tolerance.UNJUDGED]
+        if answers[Tolerance.TIGHT]:
+            return Tolerance.TIGHT
         if judged == 0:
-            return Answer.UNJUDGED
-        if answers[Answer.VACUOUS] == judged:
-            return Answer.VACUOUS
-        return Answer.LOOSE if answers[Answer.VACUOUS] + answers[Answer.LOOSE] == judged else Answer.SOUND
+            return Tolerance.UNJUDGED
+        if answers[Tolerance.VACUOUS] == judged:
+            return Tolerance.VACUOUS
+        return Tolerance.LOOSE if answers[Tolerance.VACUOUS] + answers[Tolerance.LOOSE] == judged else Tolerance.SOUND
 
     @property
     def reason(self) -> str:
@@ -82,6 +70,13 @@ class Place(Record):
     def difference(self) -> float:
         """The largest relative difference of the results."""
         return max((one.difference for one in self.comparisons), default=0.0)
+
+    @property
+    def record(self) -> ComparedLine:
+        """The record of the place in a run."""
+        return ComparedLine(
+            file=self.file, line=self.line, function=self.function, answer=self.answer, reason=self.reason
+        )
 
     @property
     def sentence(self) -> str:

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 
 from harness.execution.processor import emulate_processors
-from harness.tolerances.place import Answer, Judged, Place, Suite
+from harness.record import Tolerance
+from harness.tolerances.place import Judged, Place, Suite
 
 HERE, AGAIN = "here", "here again"
 
@@ -42,16 +43,18 @@ def _key(place: Place) -> tuple[str, int, str]:
 def _add_prediction(place: Place, elsewhere: Mapping[str, Place]) -> Place:
     """Add a comparison that is tight if a run uses more than half of the tolerance, and both runs here use far less."""
     if elsewhere and not any(run.difference for run in (place, *elsewhere.values())):
-        sound = {"answer": Answer.SOUND, "reason": ""}
-        equal = tuple(one.model_copy(update=sound) if one.answer is Answer.TIGHT else one for one in place.comparisons)
+        sound = {"answer": Tolerance.SOUND, "reason": ""}
+        equal = tuple(
+            one.model_copy(update=sound) if one.answer is Tolerance.TIGHT else one for one in place.comparisons
+        )
         return place.model_copy(update={"comparisons": equal})
     again = elsewhere.get(AGAIN)
-    if again is None or place.answer is Answer.VACUOUS or not math.isclose(again.difference, place.difference):
+    if again is None or place.answer is Tolerance.VACUOUS or not math.isclose(again.difference, place.difference):
         return place
     name, worst = max(elsewhere.items(), key=lambda item: item[1].share)
     if worst.share <= NEAR or worst.share <= 2.0 * place.share:
         return place
     verb = "refuses the result" if worst.share == math.inf else "nearly refuses the result"
     reason = f"{verb} with {name}: it differs by {worst.difference:.2g} of its size, and by {place.difference:.2g} here"
-    tight = Judged(answer=Answer.TIGHT, reason=reason, difference=worst.difference, share=worst.share)
+    tight = Judged(answer=Tolerance.TIGHT, reason=reason, difference=worst.difference, share=worst.share)
     return place.model_copy(update={"comparisons": (tight, *place.comparisons)})

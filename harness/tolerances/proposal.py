@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from harness.record import Tolerance
 from harness.tolerances.output import list_findings
-from harness.tolerances.place import Answer, Place, Suite
+from harness.tolerances.place import Place, Suite
 from harness.tolerances.processors import AGAIN, HERE
 
 MARGIN = 10.0
@@ -30,7 +31,7 @@ def propose(suites: Mapping[str, Suite], judged: Suite) -> Iterator[str]:
     root = Path(suites[HERE].root)
     edits: dict[str, list[Edit]] = {}
     for place in list_findings(judged):
-        if place.answer is Answer.TIGHT:
+        if place.answer is Tolerance.TIGHT:
             continue
         runs = {
             name: other

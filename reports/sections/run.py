@@ -52,6 +52,17 @@ def same(reading: Reading) -> Iterator[Part]:
         yield tables.same(reading.judgments)
 
 
+@section(lambda run: f"{count(len(run.compared_lines), 'line')} with a tolerance: {_list_tolerances(run)}")
+def tolerances(reading: Reading) -> Iterator[Part]:
+    """Yield the lines of a test suite whose tolerance should change."""
+    if reading.compared_lines:
+        yield tables.tolerances(reading.compared_lines)
+
+
+def _list_tolerances(reading: Reading) -> str:
+    return listing(list_counts(compared.answer for compared in reading.compared_lines))
+
+
 @section("Environment")
 def environment(reading: Reading) -> Iterator[Part]:
     """Yield machine and software."""

@@ -8,6 +8,7 @@ import pandas as pd
 from harness.record import (
     Audit,
     AuditFinding,
+    ComparedLine,
     Comparison,
     Environment,
     GateFinding,
@@ -16,6 +17,7 @@ from harness.record import (
     Run,
     Status,
     Stretch,
+    Tolerance,
 )
 from harness.record.gate import MOST_DECISIVE
 from harness.wording.number import UNKNOWN, duration, percent, plain, rate, size
@@ -136,6 +138,19 @@ def same(judgments: Sequence[Judgment]) -> Table:
         "rounding errors explain, also of an unstable form. Other differences of shipped cases are declared failures."
     )
     return Table("same-table", "The same inputs on both sides", columns, tuple(rows), caption)
+
+
+def tolerances(compared: Sequence[ComparedLine]) -> Table:
+    """Return the lines of a test suite whose tolerance should change, with the reason; the others are counted."""
+    findings = [line for line in compared if line.answer not in {Tolerance.SOUND, Tolerance.UNJUDGED}]
+    rows = [(str(line.answer), f"{line.file}:{line.line}", line.reason, line.function) for line in findings]
+    columns = headers(texts("verdict"), codes("line"), texts("reason"), codes("comparison"))
+    caption = (
+        "Vacuous: the comparison accepts 0 in place of the result. Loose: it accepts a result that is some percent too "
+        "large, although the results agree far better. Tight: it refuses a right result of another processor, or is "
+        "less than twice the rounding error. Lines that are sound or not judged have no row."
+    )
+    return Table("tolerances-table", "Tolerances that should change", columns, tuple(rows), caption)
 
 
 def _name_target(target: str) -> str:

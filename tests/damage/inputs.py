@@ -23,7 +23,20 @@ from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.policy import read_policy
 from harness.proof.shards import Shards
 from harness.proof.task import tasks_of
-from harness.record import FILES, Audit, Fix, Judgment, Property, RunFolder, Sameness, Status, TensorText, Verdict
+from harness.record import (
+    FILES,
+    Audit,
+    ComparedLine,
+    Fix,
+    Judgment,
+    Property,
+    RunFolder,
+    Sameness,
+    Status,
+    TensorText,
+    Tolerance,
+    Verdict,
+)
 from harness.record.bench import StepRecord, benchmarks
 from harness.record.storage import read_bytes
 from harness.verdict.replay import decode_example, freeze, read_counterexamples, reject_damaged
@@ -56,6 +69,8 @@ def _run(folder: Path) -> None:
     run.write(Fix, [samples.audit.fix(f"train.step_{number}") for number in range(3)])
     answer = Judgment(first="mine.py:step", answer=Sameness.ROUNDING, sentence="8 of 9 numbers differ")
     run.write(Judgment, [answer.model_copy(update={"under": change}) for change in ("batch", "resume", "threads=1")])
+    line = ComparedLine(file="test_mine.py", line=1, function="pytest.approx", answer=Tolerance.SOUND, reason="")
+    run.write(ComparedLine, [line.model_copy(update={"line": number}) for number in (1, 2, 3)])
 
 
 def _records(kind: Any) -> Callable[[Path], Any]:

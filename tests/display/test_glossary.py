@@ -12,11 +12,10 @@ from harness.contracts import contracts
 from harness.display.listing import Entry, explain, find_entry, read_entries
 from harness.findings import Grade
 from harness.gate.confirmation import State
-from harness.record import EventKind, Sameness, Status
+from harness.record import EventKind, Sameness, Status, Tolerance
 from harness.record.audit import AuditKind
 from harness.record.budget import PARTS
 from harness.record.gate import Outcome
-from harness.tolerances.place import Answer
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
@@ -39,7 +38,7 @@ def test_the_installed_glossary_is_the_page() -> None:
     assert set(WORDS) >= NEEDED
 
 
-PRINTED = (Status, EventKind, AuditKind, Grade, Outcome, State, Answer, Sameness)
+PRINTED = (Status, EventKind, AuditKind, Grade, Outcome, State, Tolerance, Sameness)
 """The words for results that commands print."""
 
 

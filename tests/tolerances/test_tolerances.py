@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 
 from harness.execution.processor import emulate_processors
-from harness.tolerances.place import Answer
+from harness.record import ComparedLine, RunFolder, Tolerance
 
 SET = Path(__file__).with_name("comparisons_of_others.py")
 
@@ -74,7 +74,7 @@ def test_sixty_comparisons_have_the_verdict_that_was_settled_first(suite: dict[s
     settled = {name: name.split("_")[1].replace("unjudged", "not judged") for name in suite}
     assert len(suite) == 60
     assert {name: verdict for name, verdict in suite.items() if verdict != settled[name]} == MISSED
-    assert Counter(settled.values()).keys() == {str(answer) for answer in Answer}
+    assert Counter(settled.values()).keys() == {str(answer) for answer in Tolerance}
 
 
 def test_a_finding_has_the_place_what_would_pass_and_the_tolerance(tmp_path: Path, judge: Judge) -> None:
@@ -129,7 +129,7 @@ def test_a_baseline_accepts_its_findings_and_no_other(tmp_path: Path, judge: Jud
 def test_formats_for_programs(tmp_path: Path, judge: Judge) -> None:
     """A finding is a line for editors, an annotation for GitHub, a result of SARIF, a row of JSON and of Markdown."""
     (tmp_path / "test_mine.py").write_text(LOOSE, encoding="utf-8")
-    words = ("--json", "t.json", "--markdown", "t.md", "--output-format")
+    words = ("--json", "t.json", "--markdown", "t.md", "--junit", "t.xml", "--run", "runs/t", "--output-format")
     text = "accepts a result that is 1 % too large; results agree to 0 of their size (pytest.approx, rel = 0.05)"
     concise = judge(tmp_path, *words, "concise").stdout
     assert concise.splitlines()[0] == f"test_mine.py:5: warning: {text} [loose]"
@@ -144,6 +144,9 @@ def test_formats_for_programs(tmp_path: Path, judge: Judge) -> None:
     (place,) = json.loads((tmp_path / "t.json").read_text())["places"]
     assert (place["answer"], place["line"]) == ("loose", 5)
     assert "| loose " in (tmp_path / "t.md").read_text()
+    assert '<failure message="test_mine.py:5: accepts a result that is 1 % too large' in (tmp_path / "t.xml").read_text()
+    (line,) = RunFolder(tmp_path / "runs" / "t").read(ComparedLine)
+    assert (line.file, line.line, line.answer) == ("test_mine.py", 5, Tolerance.LOOSE)
 
 
 def test_a_sound_suite_passes(tmp_path: Path, judge: Judge) -> None:
