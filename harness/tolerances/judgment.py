@@ -68,18 +68,19 @@ def judge(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Ju
                     return _unjudged(f"results differ by {agreement:.1g} of their size, as statistics do")
                 return Judged(answer=Tolerance.LOOSE, reason=f"accepts a result that is {percent} % too large; {agree}")
     is_exact_arithmetic = agreement == 0.0 and all(np.array_equal(e, np.rint(e), equal_nan=True) for _, e, _ in pairs)
-    if not is_exact_arithmetic and not accepts(_move_by_one_ulp(actual)):
+    if is_exact_arithmetic or accepts(_widen(actual, expected, 2.0, ulps=1.0)):
+        return _sound()
+    if not accepts(shift(actual, _find_ulp)):
         return Judged(answer=Tolerance.TIGHT, reason="refuses a result that is off by one unit in the last place")
-    differs_by_rounding = 0.0 < agreement <= ROUNDINGS * max(roundoff for *_, roundoff in pairs)
-    if differs_by_rounding and not accepts(_widen(actual, expected, 2.0)):
-        reason = f"rounding moves the result by {agreement:.1g} of its size here, and twice that is refused"
-        return Judged(answer=Tolerance.TIGHT, reason=reason)
-    return _sound()
+    if agreement > ROUNDINGS * max(roundoff for *_, roundoff in pairs):
+        return _sound()
+    reason = f"rounding moves the result by {agreement:.1g} of its size here, and twice that is refused"
+    return Judged(answer=Tolerance.TIGHT, reason=reason)
 
 
 def judge_step(actual: Any, expected: Any, accepts: Accepts, *, is_exact: bool) -> Judged | None:
-    """Judge a comparison where another one was sound: nothing but one unit in the last place changes the verdict."""
-    if is_exact or accepts(_move_by_one_ulp(actual)):
+    """Judge a comparison where another one was sound: nothing but a refusal of rounding changes the verdict."""
+    if is_exact or accepts(_widen(actual, expected, 2.0, ulps=1.0)):
         return _sound()
     return judge(actual, expected, accepts, is_exact=is_exact)
 
@@ -118,14 +119,22 @@ def judge_and_measure(actual: Any, expected: Any, accepts: Accepts, *, is_exact:
     return measured.model_copy(update={"answer": judged.answer, "reason": judged.reason})
 
 
-def _widen(actual: Any, expected: Any, factor: float) -> Any:
-    """Return the actual result with its difference from the expected one multiplied."""
+def _widen(actual: Any, expected: Any, factor: float, ulps: float = 0.0) -> Any:
+    """Return the actual result with its difference from the expected one multiplied, or moved by more units."""
     if isinstance(actual, Mapping):
-        return {key: _widen(element, expected.get(key, element), factor) for key, element in actual.items()}
+        return {key: _widen(element, expected.get(key, element), factor, ulps) for key, element in actual.items()}
     if isinstance(actual, list | tuple):
         pairs = zip(actual, expected, strict=True)
-        return type(actual)([_widen(element, other, factor) for element, other in pairs])
-    return shift(actual, lambda x, _: (factor - 1.0) * (x - to_numpy(expected)))
+        return type(actual)([_widen(element, other, factor, ulps) for element, other in pairs])
+
+    def find_shift(numbers: Array, parameters: Parameters) -> Array:
+        other = to_numpy(expected)
+        is_alike = np.broadcast_shapes(numbers.shape, other.shape) == numbers.shape
+        difference = (factor - 1.0) * (numbers - other) if is_alike else np.zeros_like(numbers)
+        units = ulps * _find_ulp(numbers, parameters)
+        return np.where(np.abs(difference) > np.abs(units), difference, units)
+
+    return shift(actual, find_shift)
 
 
 def _scale(value: Any, *, percent: int) -> Any:
@@ -218,11 +227,6 @@ def _measure_relative_difference(actual: Array, expected: Array) -> float:
     finite = np.isfinite(actual) & np.isfinite(expected) & (actual != expected)
     with np.errstate(divide="ignore"):
         return float(np.abs((actual[finite] - expected[finite]) / expected[finite]).max(initial=0.0))
-
-
-def _move_by_one_ulp(value: Any) -> Any:
-    """Return the next number away from zero, for each number but zero."""
-    return shift(value, _find_ulp)
 
 
 def _find_ulp(numbers: Array, parameters: Parameters) -> Array:
