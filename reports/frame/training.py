@@ -5,8 +5,8 @@ from itertools import groupby
 
 import numpy as np
 
-from harness.record import Epoch, LearnedParameter, RunFolder
-from harness.record.bench import AgreementRecord, Benchmark, StepRecord
+from harness.record import Epoch, LearnedParameter, RunFolder, median_ratio
+from harness.record.bench import AgreementRecord, Benchmark, FormatRecord, StepRecord
 
 from .declaration import (
     CASE,
@@ -133,6 +133,25 @@ def phases(run: RunFolder) -> Iterator[Row]:
         for phase, rounds_s in step.record.phases_s.items():
             quartiles = dict(zip(("q1_s", "median_s", "q3_s"), np.quantile(rounds_s, (0.25, 0.5, 0.75)), strict=True))
             yield {**step.row(), "phase": phase, **quartiles, "record": location}
+
+
+@frame(
+    *CASE,
+    *STEP,
+    Column("format", TEXT, "float32, or the format of the products or of all tensors"),
+    Column("median_s", REAL, "median of the rounds, seconds per step"),
+    *interval_columns("ratio", "time / time in float32, median over interleaved rounds", " over the rounds"),
+    *columns_of(FormatRecord, "error_ulp", "absent"),
+    keys=(*KEYS, "format"),
+)
+def step_formats(run: RunFolder) -> Iterator[Row]:
+    """One row for each format of each step that was also timed in other formats."""
+    for location, step in list_placed(run, StepRecord):
+        for name, compared in step.record.formats.items():
+            measured = compared.row()
+            median_s = step.stats.median_s if name == step.record.dtype else measured["rounds_s"]
+            ratio = estimate_columns(median_ratio(compared.rounds_s, step.stats.rounds_s))
+            yield step.row() | measured | ratio | {"format": name, "median_s": median_s, "record": location}
 
 
 @frame(

@@ -1,6 +1,7 @@
 """Steps in the report: ratios, floors, phases, agreement, crossover; and runs of older versions."""
 
 import re
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,6 +135,12 @@ def test_each_format_has_its_time_beside_its_error(tmp_path: Path) -> None:
     assert [*row[4:6], row[7]] == ["2.50", "no TF32 on cpu", "40,000"]
     assert row[6].startswith("2.00×")
     assert "Time and error of a step in other formats" in reported(run).page.read_text()
+    frame = FRAMES["step_formats"](run).set_index("format")
+    assert frame.loc["bfloat16", "ratio"] == pytest.approx(2.0)
+    assert frame.loc["bfloat16", "median_s"] == pytest.approx(2.0 * statistics.median(rounds_s))
+    assert frame.loc["float32", "median_s"] == entries[0]["stats"]["median"]
+    assert frame.loc["tf32", "absent"] == "no TF32 on cpu"
+    assert frame.loc["float32", "error_ulp"] == 2.5
 
 
 def test_agreement_is_decided_by_the_whole_interval(measured: RunFolder) -> None:
