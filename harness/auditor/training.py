@@ -3,6 +3,7 @@
 import gc
 import math
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import wraps
@@ -29,6 +30,15 @@ LISTED = 3
 
 Left = list[tuple[weakref.ref[Tensor], tuple[int, int]]]
 """Parameters with address and version of the gradients that an optimizer has used."""
+
+Versions = dict[int, Any]
+"""The version of each parameter or of its gradient, by identity."""
+
+AVERAGES = {"exp_avg", "momentum_buffer", "square_avg"}
+"""Names of averages of gradients in the state of an optimizer."""
+
+KNOWN_AS = {"learning_rate": "lr", "lrate": "lr", "wd": "weight_decay", "l2": "weight_decay", "epsilon": "eps"}
+"""Names of settings elsewhere, and of torch."""
 
 _LEFT: Left = []
 """Parameters of the latest audited step."""
@@ -57,8 +67,17 @@ class Training(EngineHook):
         self._resting: list[tuple[Optimizer, Line]] = []
         """Optimizers that stepped at a learning rate of zero."""
         self._scheduled: set[int] = set()
-        self._new: set[int] = set()
-        """Gradient scalers and optimizers that the step created."""
+        self._new: dict[int, Line] = {}
+        """Gradient scalers and optimizers that the step created, and the line."""
+        self._creates_modules = False
+        self._steps: Counter[Optimizer] = Counter()
+        self._pass: tuple[Line, Versions, Versions] | None = None
+        """Line of the latest backward pass that no optimizer has used, with the versions of weights and gradients."""
+        self._cleared: tuple[Line, Versions, Versions] | None = None
+        """The same of a pass whose gradients were cleared."""
+        self._lost: Line | None = None
+        """Line of a backward pass that was repeated with the same weights after its gradients had been cleared."""
+        self._in_optimizer = False
         self._left: Left = []
         self._added: dict[int, Line] = {}
         """Parameters whose gradient includes that of the step before, and the line of the backward pass."""
@@ -77,8 +96,9 @@ class Training(EngineHook):
             self._stack.callback(handle.remove)
         calls: Calls = (
             *self._clearing,
-            (torch.amp.GradScaler, "__init__", lambda scaler, *_, **__: self._new.add(id(scaler))),
-            (Optimizer, "__init__", lambda optimizer, *_, **__: self._new.add(id(optimizer))),
+            (torch.amp.GradScaler, "__init__", self._create),
+            (Optimizer, "__init__", self._create),
+            (nn.Module, "__init__", self._create_module),
             (torch.amp.GradScaler, "scale", self._scale),
             (LRScheduler, "step", lambda scheduler, *_, **__: self._scheduled.add(id(scheduler.optimizer))),
             (clip_module, "_clip_grads_with_norm_", self._clip),
@@ -99,6 +119,12 @@ class Training(EngineHook):
                 sentence = "the learning rate is 0, and so it is for the next step: this step changes no parameter"
                 remedy = "set a learning rate above 0 (a schedule that divides integers by `//` returns 0)"
                 self._report(line, "step", sentence, remedy)
+        for optimizer, count in self._steps.items():
+            # A step that also creates its model trains another one each time.
+            if id(optimizer) in self._new and count == 1 and not self._creates_modules and _has_averages(optimizer):
+                sentence = f"each step creates a new {type(optimizer).__name__}, which forgets its averages"
+                remedy = "create the optimizer once, before the loop"
+                self._report(self._new[id(optimizer)], type(optimizer).__name__, sentence, remedy)
 
     def call_again(self, step: Callable[[], Any]) -> list[AuditFinding]:
         """Call the step again, and return the findings about gradients that the first call did not clear."""
@@ -122,6 +148,12 @@ class Training(EngineHook):
         for owner, name, before in calls:
             self._stack.enter_context(mock.patch.object(owner, name, _call_before(getattr(owner, name), before)))
 
+    def _create(self, thing: Any, *_: Any, **__: Any) -> None:
+        self._new[id(thing)] = self._lines.caller()
+
+    def _create_module(self, *_: Any, **__: Any) -> None:
+        self._creates_modules = True
+
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         leaves = self._ends.leaves
         self._added = {
@@ -137,6 +169,10 @@ class Training(EngineHook):
         self._moved.clear()
         reached = [p for p in self._ends.leaves.values() if p.grad is not None]
         self._reached.update(map(id, reached))
+        weights = {id(p): version_of(p) for p in reached}
+        if self._cleared is not None and self._cleared[:2] == (line, weights):
+            self._lost = line
+        self._pass = (line, weights, {id(p): _identify_gradient(p) for p in reached})
         with disable_tracking():
             self._norm = _measure([p.grad for p in reached])
         return result
@@ -144,6 +180,9 @@ class Training(EngineHook):
     def _clear(self, *_: Any, **__: Any) -> None:
         """Forget the gradients, which are cleared now."""
         self._added.clear()
+        # A gradient scaler skips a step whose gradients overflow.
+        if not self._in_optimizer and self._pass is not None and math.isfinite(self._norm):
+            self._cleared, self._pass = self._pass, None
 
     def _check_added(self, optimizer: Optimizer, *_: Any) -> None:
         added = [p for p in _list_parameters(optimizer) if p.grad is not None and id(p) in self._added]
@@ -179,6 +218,9 @@ class Training(EngineHook):
     def _enter_optimizer(self, optimizer: Optimizer, *_: Any) -> None:
         self._check_added(optimizer)
         changed = [p for p in _list_parameters(optimizer) if p.grad is not None]
+        self._check_lost(changed)
+        self._check_zeros(changed)
+        self._in_optimizer = True
         again = [p for p in changed if id(p) in self._moved]
         self._again = (self._backwards, again, self._moved[id(again[0])]) if again else None
         if self._scaled is not None and changed:
@@ -188,6 +230,8 @@ class Training(EngineHook):
 
     def _leave_optimizer(self, optimizer: Optimizer, *_: Any) -> None:
         line = self._lines.caller()
+        self._in_optimizer = False
+        self._steps[optimizer] += 1
         parameters = _list_parameters(optimizer)
         changed = [p for p in parameters if p.grad is not None]
         if self._again is not None and self._again[0] == self._backwards:
@@ -198,6 +242,7 @@ class Training(EngineHook):
         self._used.update({id(p): p for p in changed})
         if changed and _is_at_rest(optimizer):
             self._resting.append((optimizer, line))
+        self._check_settings(optimizer, line)
         if parameters and not changed:
             self._report(line, "step", *self._explain_rest(optimizer))
         elif changed and self._backwards:
@@ -208,6 +253,26 @@ class Training(EngineHook):
         if self._early is not None and changed and self._backwards:
             sentence = "gradients are clipped before backward computes them: clipping has no effect"
             self._report(self._early, "clip_grad_norm_", sentence, "clip between backward and optimizer.step")
+
+    def _check_lost(self, changed: Sequence[Tensor]) -> None:
+        """Report gradients that were cleared between the parts of a batch."""
+        lost, used = self._lost, self._pass
+        self._lost = self._cleared = self._pass = None
+        # The step may have combined the gradients of several passes itself.
+        if lost and used and all(used[2].get(id(p)) == _identify_gradient(p) for p in changed):
+            sentence = "the gradients of this pass are cleared before an optimizer uses them: only the last pass counts"
+            self._report(lost, "backward", sentence, "call zero_grad once, before the loop over the parts of a batch")
+
+    def _check_zeros(self, changed: Sequence[Tensor]) -> None:
+        """Report factors that are zero together, so that neither ever has a gradient."""
+        matrices = [p for p in changed if p.dim() > 1 and p.grad is not None and p.grad.layout is torch.strided]
+        with disable_tracking():
+            zeros = [p for p in matrices if not p.any()]
+            still = [p for p in zeros if p.grad is not None and not p.grad.any()]
+        if len(still) > 1 and len(still) == len(zeros):
+            sentence = f"these parameters and their gradients are 0, so that they stay 0: {self._list(still)}"
+            remedy = "begin with random numbers in one of two factors that are multiplied"
+            self._report(self._lines.caller(), "step", sentence, remedy)
 
     def _explain_rest(self, optimizer: Optimizer) -> tuple[str, str]:
         """Say why no parameter of an optimizer has a gradient."""
@@ -263,12 +328,26 @@ class Training(EngineHook):
             remedy = "create layers in __init__, as attributes of the module or in nn.ModuleList or nn.ParameterList"
             self._report(foreign[id(unheld[0])], "forward", sentence, remedy)
 
+    def _check_settings(self, optimizer: Optimizer, line: Line) -> None:
+        """Report settings of a group of parameters that the optimizer knows by another name."""
+        for group in optimizer.param_groups:
+            for name, known in KNOWN_AS.items():
+                if name in group and name not in optimizer.defaults and known in optimizer.defaults:
+                    sentence = f"{name} = {group[name]} of a group is ignored: {known} is {group[known]}"
+                    self._report(line, "step", sentence, f"call it {known}")
+
     def _check_modes(self, changed: Iterable[Tensor]) -> None:
-        """Report a model that is trained as a whole in evaluation mode."""
+        """Report a model that is trained as a whole in evaluation mode, and an attribute that freezes nothing."""
         trained = set(map(id, changed))
         for module, is_training, line in self._ends.roots.values():
             own = list(module.parameters())
             is_trained = all(p.requires_grad for p in own) and any(id(p) in trained for p in own)
+            for inner in module.modules():
+                if vars(inner).get("requires_grad") is False and any(id(p) in trained for p in inner.parameters()):
+                    sentence = (
+                        f"requires_grad = False is an attribute of {type(inner).__name__}, and freezes no parameter"
+                    )
+                    self._report(line, "forward", sentence, "call module.requires_grad_(False)")
             if is_trained and not is_training and (layer := _find_layer_with_modes(module)) is not None:
                 what = "does nothing" if isinstance(layer, Dropout) else "learns no statistics"
                 sentence = f"the model is trained in evaluation mode: {type(layer).__name__} {what}"
@@ -323,6 +402,10 @@ def _list_parameters(optimizer: Optimizer) -> list[Tensor]:
 
 def _is_at_rest(optimizer: Optimizer) -> bool:
     return all("lr" in group and float(group["lr"]) == 0.0 for group in optimizer.param_groups)
+
+
+def _has_averages(optimizer: Optimizer) -> bool:
+    return any(AVERAGES & state.keys() for state in optimizer.state.values())
 
 
 def _measure(gradients: Sequence[Any]) -> float:

@@ -218,8 +218,85 @@ def half_used(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     optimizer.step()
 
 
+def lost_parts(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Clear the gradients in each part of a batch."""
+    for rows, labels in zip(X.chunk(2), Y.chunk(2), strict=True):
+        optimizer.zero_grad()
+        (F.cross_entropy(model(rows), labels) / 2).backward()
+    optimizer.step()
+
+
+def new_optimizer(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Create an optimizer with averages in each step."""
+    right(model, torch.optim.Adam(model.parameters(), 0.01))
+
+
+def zero_factors(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Begin with two factors of zeros."""
+    first, second = nn.Parameter(torch.zeros(4, 2)), nn.Parameter(torch.zeros(2, 3))
+    optimizer.add_param_group({"params": [first, second]})
+    optimizer.zero_grad()
+    F.cross_entropy(model(X) + X @ first @ second, Y).backward()
+    optimizer.step()
+
+
+def other_name(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Set a learning rate by a name that the optimizer does not know."""
+    optimizer.param_groups[0]["learning_rate"] = 0.1
+    right(model, optimizer)
+
+
+def frozen_by_attribute(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Set an attribute of a layer in place of its parameters'."""
+    setattr(model[0], "requires_grad", False)  # noqa: B010 - its type is that of a submodule
+    right(model, optimizer)
+
+
+def gradient_surgery(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Read the gradients of each task before they are cleared."""
+    gradients = []
+    for labels in (Y, (Y + 1) % 3):
+        optimizer.zero_grad()
+        F.cross_entropy(model(X), labels).backward()
+        gradients.append([cast(torch.Tensor, p.grad).clone() for p in model.parameters()])
+    for p, *tasks in zip(model.parameters(), *gradients, strict=True):
+        p.grad = tasks[0] + tasks[1]
+    optimizer.step()
+
+
+def new_model(_: nn.Sequential, __: torch.optim.Optimizer) -> None:
+    """Train another model in each step."""
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
+    right(model, torch.optim.Adam(model.parameters(), 0.01))
+
+
+def closure(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Let an optimizer clear and compute the gradients several times."""
+    optimizer = torch.optim.LBFGS(model.parameters(), 0.01, max_iter=3)
+
+    def compute() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(X), Y)
+        loss.backward()
+        return loss
+
+    optimizer.step(compute)
+
+
+def zero_factor(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Begin with one factor of zeros, and name its group."""
+    first, second = nn.Parameter(torch.randn(4, 2)), nn.Parameter(torch.zeros(2, 3))
+    optimizer.add_param_group({"params": [first, second], "name": "adapter", "layer": 1})
+    optimizer.zero_grad()
+    F.cross_entropy(model(X) + X @ first @ second, Y).backward()
+    optimizer.step()
+
+
 SCALER = torch.amp.GradScaler("cpu")
-RIGHT = (right, clearing_at_the_end, unscaled_clipping, attack, warm_up, pairs, half_used)
+RIGHT = (
+    *(right, clearing_at_the_end, unscaled_clipping, attack, warm_up, pairs, half_used),
+    *(gradient_surgery, new_model, closure, zero_factor),
+)
 WRONG = {
     column_in_a_loss: "a square of 16 x 16",
     sigmoid_twice: "sigmoid is applied to probabilities",
@@ -240,6 +317,11 @@ WRONG = {
     no_rate: "the learning rate is 0",
     replaced_head: "which the step does not use",
     twice: "two optimizers use the same gradient",
+    lost_parts: "only the last pass counts",
+    new_optimizer: "each step creates a new Adam",
+    zero_factors: "so that they stay 0",
+    other_name: "learning_rate = 0.1 of a group is ignored: lr is 0.01",
+    frozen_by_attribute: "freezes no parameter",
 }
 
 
