@@ -26,6 +26,7 @@ from .reading import Reading
 from .section import Section, section
 from .sections import attention
 from .subject_sheet import Sheet, address
+from .summary import wrong_in
 from .text import count
 
 MAX_PICTURES = 4
@@ -50,11 +51,23 @@ class Picture:
     alone: bool = False
 
 
-PURPOSE = (
-    "This report compares numerical PyTorch code with exact arithmetic. It shows which mathematical laws the code "
-    "satisfies, where it breaks, and how fast it runs."
-)
-"""Purpose of the program, for new readers."""
+LOADER = "data_loader"
+"""The contract whose laws need no arithmetic."""
+
+
+def state_purpose(reading: Reading) -> str:
+    """Return the contents of the report for new readers, a sentence for each kind of result."""
+    contracts, frames = {verdict.contract for verdict in reading.verdicts}, reading.frames
+    shown = {
+        "compares numerical PyTorch code with exact arithmetic, and shows which mathematical laws the code satisfies "
+        "and where it breaks": contracts - {LOADER} or reading.survey.breakings or reading.proofs,
+        "checks that data loaders deliver each sample once, whole, and with its own random numbers": LOADER
+        in contracts,
+        "follows training steps operation by operation, and shows the first line that goes wrong": reading.audits,
+        "measures how fast the code runs": sum(map(len, (frames.steps, frames.loaders, frames.operations))),
+    }
+    sentences = [words for words, has in shown.items() if has]
+    return " ".join(f"{'It' if at else 'This report'} {words}." for at, words in enumerate(sentences))
 
 
 @dataclass(frozen=True)
@@ -72,14 +85,14 @@ class Front:
     sections
         Findings by cause, and the index of the sheets.
     purpose
-        Purpose of the program, in one sentence.
+        Contents of the report.
     """
 
     headline: str
     origin: tuple[tuple[str, str, str], ...]
     pictures: tuple[Picture, ...]
     sections: tuple[Section, ...]
-    purpose: str = PURPOSE
+    purpose: str
 
 
 def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
@@ -87,9 +100,8 @@ def front(reading: Reading, sheets: Sequence[Sheet]) -> Front:
     drawn = (Picture(part, address(sheets, *sheet)) for part, *sheet in _draw_pictures(reading) if part is not None)
     built = (attention.attention(reading), fixes(reading), attention.declared(reading), _build_index(reading, sheets))
     sections = tuple(section for section in built if section is not None)
-    return Front(
-        headline(reading), tuple(origin(reading)), tuple(_sort_pictures([*islice(drawn, MAX_PICTURES)])), sections
-    )
+    pictures = tuple(_sort_pictures([*islice(drawn, MAX_PICTURES)]))
+    return Front(headline(reading), tuple(origin(reading)), pictures, sections, state_purpose(reading))
 
 
 def _sort_pictures(pictures: Sequence[Picture]) -> list[Picture]:
@@ -111,7 +123,7 @@ def _sort_pictures(pictures: Sequence[Picture]) -> list[Picture]:
 def _draw_steps(reading: Reading, visible: pd.DataFrame) -> Figure:
     """Return the times of some steps, or of one step on both devices if the run has an accelerator."""
     if (visible["device"] == "cpu").all():
-        return figures.step_time(visible)
+        return figures.step_time(visible, accelerator=reading.head.environment.accelerator)
     steps = reading.frames.steps
     family = steps[steps["family"] == visible["family"].iloc[0]]
     first = [each for each in reading.comparisons if each.case == visible["case"].iloc[0]]
@@ -126,7 +138,8 @@ def _draw_pictures(reading: Reading) -> Iterator[tuple[Figure | Watch | None, st
     frames, source = reading.frames, reading.head.data
     watched = watch(reading.traces)
     broken = "" if watched is None else watched.first.trace.contract
-    yield watched, "operation", broken
+    if watched is not None and (watched.first.trace.breaks_at is not None or not wrong_in(reading)):
+        yield watched, "operation", broken  # a picture in which all is well does not explain a failure
     if contract := figures.contract_of_picture(frames.profiles, broken):
         yield figures.magnitude(frames.profiles, frames.breakings, contract), "operation", contract
     if len(steps := figures.visible_steps(frames.steps)):

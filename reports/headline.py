@@ -109,7 +109,7 @@ def _report_measurement(reading: Reading) -> str:
     for each in reading.comparisons:
         if each.case == visible["case"].iloc[0] and (sentence_ := compare_in_words(each)):
             return clean(f"{each.case}: {sentence_}.")
-    return clean(figures.step_time(visible).caption) if len(visible) else ""
+    return clean(figures.compare_steps(visible)[0]) if len(visible) else ""
 
 
 def _count_laws(reading: Reading) -> int:

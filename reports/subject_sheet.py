@@ -26,7 +26,7 @@ OPERATION = (
     law.declared,
     law.skipped,
 )
-MODEL = (training.training, training.overfitting, training.learned, training.steps)
+MODEL = (training.overfitting, training.training, training.learned, training.steps)
 LOADER = (loader.loaders,)
 VECTORIZED = (operation.vectorization,)
 """Sections of the sheets for a contract, a family of training steps, a loader, and loops and vectors."""

@@ -12,7 +12,7 @@ import torch
 
 from harness.auditor.end import Kind
 from harness.auditor.finding import Findings
-from harness.auditor.line import Line, add_source, place
+from harness.auditor.line import Line, add_source, place, read_code
 from harness.auditor.operation import Operation, Source, public_name
 from harness.auditor.watching import Watching
 from harness.compat.torch import DisableAutocast
@@ -181,7 +181,8 @@ def _trace_errors(watching: Watching) -> Iterator[Stretch]:
         worst = max(operations, key=lambda operation: operation.worst)
         is_finite = math.isfinite(worst.worst) and not worst.nan
         error = worst.worst if is_finite else None
-        yield Stretch(**place(line), backward=backward, operation=public_name(worst.name), error=error)
+        fields = {**place(line), "code": read_code(line.file, line.number), "operation": public_name(worst.name)}
+        yield Stretch(**fields, backward=backward, error=error)
 
 
 Key = tuple[tuple[str, int], str]

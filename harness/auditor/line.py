@@ -173,11 +173,16 @@ Placed = TypeVar("Placed", AuditFinding, Headroom)
 
 def add_source(record: Placed) -> Placed:
     """Return a finding or a headroom with its source line and the columns of its operation, if they are known."""
-    code = linecache.getline(record.file, record.line).rstrip()
-    if not code.strip() or len(code) > MAX_CHARACTERS:
+    if not (code := read_code(record.file, record.line)):
         return record
     start, end = _find_columns(record.file, record.line, code, record.operation)
     return record.model_copy(update={"code": code, "start": start, "end": end})
+
+
+def read_code(file: str, line: int) -> str:
+    """Return a source line; empty if it is not known or too long."""
+    code = linecache.getline(file, line).rstrip()
+    return code if code.strip() and len(code) <= MAX_CHARACTERS else ""
 
 
 def _find_columns(file: str, line: int, code: str, operation: str) -> tuple[int, int]:

@@ -179,6 +179,8 @@ class Stretch(Record):
     """The operation whose result has that error."""
     error: Size | None
     """Relative; ``None`` where a result is not finite and the truth is."""
+    code: str = ""
+    """The source line; empty if it is not known."""
 
 
 class Audit(Record):

@@ -9,7 +9,7 @@ from harness.record import Audit, Headroom, Stretch
 from harness.wording.number import plain
 
 from ..page_part import Figure
-from ..style import BROKEN, INK, PENS
+from ..style import BROKEN, INK, LINE, PENS
 from ..svg import add_tooltips
 from ..tables.run import place
 from ..text import count, shorten
@@ -20,14 +20,17 @@ NEAR, COLORS = 2.0, (BROKEN, PENS["concise"].color)
 """A factor up to which a line is about to break, and the colors below and above it."""
 
 
+def list_nearest(audit: Audit) -> list[Headroom]:
+    """Return the lines that are not far from their breaking points, the nearest first."""
+    return sorted((line for line in audit.headroom if 1.0 <= line.factor < 2.0**20), key=lambda line: line.factor)
+
+
 def headroom(audit: Audit) -> Figure | None:
-    """Return the lines nearest to their breaking points; ``None`` without one.
+    """Return the lines nearest to their breaking points; ``None`` with less than two, which need no picture.
 
     A line beyond its breaking point is a finding, and has no headroom.
     """
-    near = [line for line in audit.headroom if 1.0 <= line.factor < 2.0**20]
-    nearest = sorted(near, key=lambda line: line.factor)[:8]
-    if not nearest:
+    if len(nearest := list_nearest(audit)[:8]) < 2:
         return None
     first = nearest[0]
     caption = (
@@ -60,6 +63,10 @@ WRONG = 1.0
 """Error from which no digit is correct; also drawn for values that are not finite."""
 
 
+MAX_ROWS = 24
+"""Most lines that a picture of the errors has; of more, the ones with the largest errors are drawn."""
+
+
 def errors(audit: Audit) -> Figure | None:
     """Return the growth of the error along the step, without exact operations; ``None`` for too few points."""
     stretches = [stretch for stretch in audit.errors if stretch.error != 0.0]
@@ -68,35 +75,40 @@ def errors(audit: Audit) -> Figure | None:
     broken = next((stretch for stretch in stretches if stretch.error is None), None)
     if broken is not None:
         result = f"a non-finite result that should be finite ({broken.operation})"
-        caption = f"{place(broken)} is the first line with {result}."
+        caption = f"{place(broken)} is the first line with {result}; crosses mark such results."
         claim = f"{place(broken)} returns the first value that is not finite"
     else:
-        worst = max(stretches, key=lambda stretch: stretch.error or 0.0)
+        worst = max(stretches, key=_order)
         caption = f"The largest relative error is {plain(worst.error or 0.0)}, at {place(worst)} ({worst.operation})."
         claim = f"The relative error grows to {plain(worst.error or 0.0)}"
-    caption += (
-        f" {audit.title}: each point groups consecutive operations on one source line; squares are backward passes."
-    )
-    draw = partial(_draw_errors, stretches=stretches)
-    panel = wide_and_narrow("", draw, name=f"errors-{audit.title}", label=caption, height_in=2.6)
+    caption += f" Lines of {audit.title} from the top in the order in which they ran, with their last inexact operation"
+    caption += "; squares are backward passes."
+    largest = sorted(stretches, key=_order)[-MAX_ROWS:]
+    drawn = [stretch for stretch in stretches if stretch in largest]
+    draw, name, height_in = partial(_draw_errors, stretches=drawn), f"errors-{audit.title}", 0.8 + 0.24 * len(drawn)
+    narrow = partial(draw, limit=24)
+    panel = wide_and_narrow("", draw, draw_narrow=narrow, name=name, label=caption, height_in=height_in)
     return Figure("errors-figure", "Error along the step", (panel,), caption, (), columns=1, claim=claim)
 
 
-def _draw_errors(axes: Axes, *, stretches: Sequence[Stretch]) -> None:
-    """Draw a point for each group of operations, and a cross at values that are not finite."""
-    heights = [WRONG if stretch.error is None else min(stretch.error, WRONG) for stretch in stretches]
-    axes.step(range(len(heights)), heights, where="mid", color=COLORS[1])
+def _order(stretch: Stretch) -> float:
+    return WRONG if stretch.error is None else stretch.error
+
+
+def _draw_errors(axes: Axes, *, stretches: Sequence[Stretch], limit: int = 44) -> None:
+    """Draw a row with a point for each group of operations, and a cross at values that are not finite."""
+    places = [min(_order(stretch), WRONG) for stretch in stretches]
+    axes.plot(places, range(len(places)), color=LINE, linewidth=1.0)
     for backward, marker in ((False, "o"), (True, "s")):
-        places = [index for index, stretch in enumerate(stretches) if stretch.backward == backward and stretch.error]
-        axes.plot(places, [heights[index] for index in places], marker, color=COLORS[1], markersize=4, linestyle="none")
+        rows = [index for index, stretch in enumerate(stretches) if stretch.backward == backward and stretch.error]
+        axes.plot([places[row] for row in rows], rows, marker, color=COLORS[1], markersize=5, linestyle="none")
     lost = [index for index, stretch in enumerate(stretches) if stretch.error is None]
-    axes.plot(lost, [WRONG] * len(lost), "x", color=COLORS[0], markersize=7, linestyle="none")
+    axes.plot([WRONG] * len(lost), lost, "x", color=COLORS[0], markersize=7, markeredgewidth=1.8, linestyle="none")
     texts = [f"{place(stretch)} {stretch.operation}: {_format_error(stretch)}" for stretch in stretches]
-    add_tooltips(axes, zip(range(len(heights)), heights, texts, strict=True))
-    logarithmic(axes.yaxis, [min(heights) / 3, 3 * max(heights)], text=plain)
-    axes.set(xlabel="source line, in execution order", ylabel="relative error")
-    named = stretches if len(stretches) <= 24 else []
-    axes.set_xticks(range(len(named)), [str(stretch.line) for stretch in named])
+    add_tooltips(axes, zip(places, range(len(places)), texts, strict=True))
+    logarithmic(axes.xaxis, [min(places) / 3, 3 * max(places)], text=plain)
+    names = [f"{stretch.line}: {stretch.code.strip() or stretch.operation}" for stretch in stretches]
+    name_rows(axes, [shorten(name, limit=limit) for name in names], xlabel="relative error")
 
 
 def _format_error(stretch: Stretch) -> str:

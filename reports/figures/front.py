@@ -14,12 +14,12 @@ from harness.wording.number import compare_speed, duration, rate, times
 from ..page_part import Figure
 from ..source import caveat_of
 from ..text import shorten, workers_in_words
-from .accuracy import SIGNS
-from .axis import End, categories, logarithmic, names_of
-from .chart import Curves, curve_panels, wide_and_narrow
+from .axis import names_of
+from .chart import wide_and_narrow
 from .loader import budgets as budget_figure
 from .loader import draw_cells
-from .survey import DTYPE, HEIGHT_IN, magnitudes
+from .step import step_times
+from .survey import DTYPE, magnitudes
 from .training import overfitting
 
 SLOW = "\N{BLACK DOWN-POINTING TRIANGLE}"
@@ -65,46 +65,25 @@ def visible_steps(steps: pd.DataFrame) -> pd.DataFrame:
     return visible_rows
 
 
-def step_time(frame: pd.DataFrame) -> Figure:
-    """Return the time of a step against the batch size, from the frame of :func:`steps_shown`."""
+def compare_steps(frame: pd.DataFrame) -> tuple[str, str]:
+    """Return the fastest and the slowest step of :func:`visible_steps` at the largest batch, long and short."""
     names, device = names_of(frame), str(frame["device"].iloc[0])
     largest = frame[frame["batch_size"] == frame["batch_size"].max()].sort_values("median_s", kind="stable")
     fastest, slowest = largest.iloc[0], largest.iloc[-1]
     fast, slow = names[str(fastest["case"])], names[str(slowest["case"])]
     ratio = times(slowest["median_s"] / fastest["median_s"])
-    caption = (
+    sentence = (
         f"On {'the CPU' if device == 'cpu' else device} at batch {fastest['batch_size']:,}, {fast} takes "
         f"{duration(fastest['median_s'])} and {slow} {duration(slowest['median_s'])}, {ratio} as long."
     )
-    panels = curve_panels(
-        "",
-        partial(_draw_steps, frame=frame, names=names),
-        name="front-step",
-        label=caption,
-        height_in=HEIGHT_IN,
-        narrow_height_in=HEIGHT_IN + 0.17 * len(names),
-        legend_columns=1,
-        separate=[*names.values()],
-    )
-    claim, columns = f"{slow} takes {ratio} the time of {fast}", 1 if len(panels) == 1 else 3
-    title = "Time of a training step"
-    return Figure("front-step", title, tuple(panels), caption, ("steps",), columns=columns, claim=claim)
+    return sentence, f"{slow} takes {ratio} the time of {fast}"
 
 
-def _draw_steps(axes: Axes, *, frame: pd.DataFrame, names: dict[str, str], only: str = "") -> list[End]:
-    """Draw a line for each case, or only one of them in color."""
-    places = categories(axes, sorted(frame["batch_size"].unique()))
-    logarithmic(axes.yaxis, [*frame["q1_s"], *frame["q3_s"]], text=duration)
-    curves, signs = Curves(axes, frame, only=only), iter(SIGNS.items())
-    for case, curve in frame.sort_values("batch_size").groupby("case", sort=False):
-        (marker, sign), name = next(signs), names[str(case)]
-        x, times_s = [places[size] for size in curve["batch_size"]], curve["median_s"]
-        sizes = zip(x, times_s, curve["batch_size"], strict=True)
-        tips = [(position, time, f"{name}, batch {size:,}: {time * 1e6:,.3f} µs") for position, time, size in sizes]
-        end = f"{sign} {shorten(name, limit=MAX_CHARACTERS)}"
-        curves.add(name, curve, x, times_s, tooltips=tips, end=end, marker=marker)
-    axes.set(xlabel="batch size (samples)", ylabel="step time")
-    return curves.ends
+def step_time(frame: pd.DataFrame, *, accelerator: str | None) -> Figure:
+    """Return the time of a step against the batch size, from the frame of :func:`visible_steps`."""
+    figure = large("front-step", step_times(frame, accelerator=accelerator))
+    sentence, claim = compare_steps(frame)
+    return replace(figure, caption=f"{sentence} {figure.caption}", claim=claim)
 
 
 def loading(frame: pd.DataFrame, balance: pd.DataFrame, source: DataSource | None) -> Figure:
@@ -112,7 +91,8 @@ def loading(frame: pd.DataFrame, balance: pd.DataFrame, source: DataSource | Non
     best = frame.sort_values("samples_per_s", ascending=False, kind="stable")
     cases = list(dict.fromkeys(best["case"]))[: 2 * MAX_LINES]
     table = best.pivot_table(index="case", columns=["batch_size", "workers"], values="samples_per_s", aggfunc="max")
-    table, first, names = table.loc[cases], best.iloc[0], names_of(frame)
+    table, first = table.loc[cases], best.iloc[0]
+    names = _drop_common_words(names_of(frame))
     caption = (
         f"{names[str(first['case'])]} delivers {rate(first['samples_per_s'])} samples per second at batch size "
         f"{first['batch_size']:,} with {workers_in_words(int(first['workers']))}"
@@ -123,9 +103,10 @@ def loading(frame: pd.DataFrame, balance: pd.DataFrame, source: DataSource | Non
         demand, case = float(row["batch_size"] / row["step_s"]), str(row["case"])
         claim = f"With {names.get(case, case)}, {_compare_with_step(row)}"
         # Alone, a loader has another rate than in turns with the step.
-        caption += f". The step takes {rate(demand)} at batch size {row['batch_size']:,}; {SLOW} marks slower rates"
-        caption += ". The ratio in the title is from rounds in which both are timed in turns"
-    caption += ". A brighter cell is a higher rate"
+        caption += f". The training step takes {rate(demand)} samples per second at batch size {row['batch_size']:,}"
+        caption += f"; {SLOW} marks loaders that deliver less. The ratio in the title is from rounds in which both are"
+        caption += " timed in turns"
+    caption += ". A cell has the samples per second; a brighter cell is a higher rate"
     draw = partial(_draw_rates, table=table, demand=demand, names=names)
     panel = wide_and_narrow(
         "",
@@ -137,6 +118,12 @@ def loading(frame: pd.DataFrame, balance: pd.DataFrame, source: DataSource | Non
     )
     title, caveat = "Throughput of the data loaders against batch size and workers", caveat_of(frame, source)
     return Figure("front-loader", title, (panel,), f"{caption}.", ("loaders",), caveat, columns=1, claim=claim)
+
+
+def _drop_common_words(names: dict[str, str]) -> dict[str, str]:
+    """Return names without their module if they differ without it."""
+    last = {case: name.rpartition(".")[2] for case, name in names.items()}
+    return last if len(set(last.values())) == len(last) else names
 
 
 def _compare_with_step(row: "pd.Series[float]") -> str:

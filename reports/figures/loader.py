@@ -1,6 +1,6 @@
 """Loaders: rates as a heat map and against workers, the share that waits, and the parts of the batch time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 
 from harness.record import DataSource
 from harness.record.budget import PARTS
-from harness.wording.number import FASTER, approximate, compare_speed, percent, rate, times
+from harness.wording.number import FASTER, compare_speed, percent, rate, times
 
 from ..page_part import Figure, Panel
 from ..source import caveat_of
@@ -48,72 +48,15 @@ COLORS = {
 LEAST = 0.005
 """The smallest share of the batch time that is drawn."""
 
+PLAIN = ("read", "decode", "transform", "step")
+"""Parts of the batch time that need no explanation."""
+
 FEW = 2
 """Up to this number of loaders, sentences are in the caption; otherwise in a table."""
 
 
-def throughput(frame: pd.DataFrame, source: DataSource | None) -> Figure:
-    """Return the throughput of every loader, with the common scale as the last panel of several."""
-    low, high = float(frame["samples_per_s"].min()), float(frame["samples_per_s"].max())
-    norm = LogNorm(low, high if high > low else low * 1.01)
-    panels = panels_by(frame, "case", partial(_build_heat_panels, norm=norm))
-    if len(panels) > 1:
-        label = f"Color scale from {rate(low)} to {rate(norm.vmax)} samples per second, logarithmic, dark to light."
-        scale = partial(_draw_scale, low=low, high=float(norm.vmax or 0))
-        panels += (draw_panel("common color scale", scale, name="loader-scale", label=label, height_in=0.62),)
-    best = _best_row(frame)
-    fastest = f"{best['case']} delivers up to {rate(best['samples_per_s'])} samples per second"
-    return Figure(
-        name="loaders-figure",
-        title="Loader throughput against batch size and workers",
-        panels=panels,
-        caption=f"The fastest configuration is {best['case']} at batch {best['batch_size']} {_format_workers(best)}: "
-        f"{approximate(best['samples_per_s'])} samples/s. {_compare_workers(frame)} Cells are medians of steady epochs "
-        "in one process; all colors share one logarithmic scale.",
-        frames=("loaders",),
-        caveat=caveat_of(frame, source),
-        claim=f"{fastest} at batch {best['batch_size']:,} {_format_workers(best)}"
-        if frame["case"].nunique() < 2
-        else "",
-    )
-
-
 def _best_row(frame: pd.DataFrame) -> "pd.Series[float]":
     return frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-
-
-def _format_workers(row: "pd.Series[float]") -> str:
-    workers = int(row["workers"])
-    return f"with {count(workers, 'worker')}" if workers else "without workers"
-
-
-def _compare_workers(frame: pd.DataFrame) -> str:
-    """Return which loaders gain from workers and which lose, each at its best batch size."""
-    if frame["workers"].max() == 0 or frame["workers"].min() > 0:
-        return ""
-    without_workers = frame[frame["workers"] == 0].groupby("case", sort=False)["samples_per_s"].max()
-    helped = frame[frame["workers"] > 0].groupby("case", sort=False)["samples_per_s"].max()
-    phrases = [f"{case} {times(gain)}" for case, gain in (helped / without_workers).dropna().items()]
-    return f"Best rate with workers / best rate without: {listing(phrases)}." if phrases else ""
-
-
-def _build_heat_panels(case: str, frame: pd.DataFrame, number: int, *, norm: LogNorm) -> list[Panel]:
-    """Return one loader; a configuration that was not measured stays empty."""
-    table = frame.pivot_table(index="batch_size", columns="workers", values="samples_per_s", aggfunc="first")
-    low, high = rate(frame["samples_per_s"].min()), rate(frame["samples_per_s"].max())
-    label = f"Throughput of {case}: from {low} to {high} samples per second over {count(len(frame), 'configuration')}."
-    draw, height_in = partial(_draw_heat, table=table, norm=norm), 0.75 + 0.32 * max(3, len(table))
-    return [draw_panel(case, draw, name=f"loader-{number}", label=label, height_in=height_in)]
-
-
-def _draw_heat(axes: Axes, *, table: pd.DataFrame, norm: LogNorm) -> None:
-    """Draw the rates, batch sizes from top to bottom and workers from left to right."""
-    rates = table.to_numpy(dtype=float)
-    rows, columns = rates.shape
-    draw_cells(axes, rates, norm)
-    axes.set_xticks(np.arange(columns) + 0.5, map(str, table.columns))
-    axes.set_yticks(np.arange(rows) + 0.5, map(str, table.index))
-    axes.set(xlabel="workers (processes)", ylabel="batch size (samples)", ylim=(rows, 0))
 
 
 def draw_cells(
@@ -136,15 +79,6 @@ def draw_cells(
     axes.tick_params(which="both", length=0)
 
 
-def _draw_scale(axes: Axes, *, low: float, high: float) -> None:
-    """Draw the scale as a strip of equal steps in the logarithm."""
-    edges = [low * (high / low) ** (step / 48) for step in range(49)]
-    axes.pcolormesh(edges, [0, 1], [edges[:-1]], cmap=MAP, norm=LogNorm(low, high), edgecolors="face", linewidth=0.4)
-    logarithmic(axes.xaxis, [low, high], text=rate)
-    axes.set(xlim=(low, high), yticks=[], xlabel="samples/s")
-    axes.spines[:].set_visible(False)
-
-
 def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return a panel for each loader that was measured with several numbers of workers."""
     scaled = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
@@ -160,21 +94,27 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         draw = partial(_draw_scaling, frame=group, workers=sorted(scaled["workers"].unique()), span=span)
         return [draw_panel(case, draw, name=f"loader-scaling-{number}", label=label, height_in=HEIGHT_IN)]
 
-    gains = {str(case): _compare_best(group).endswith(FASTER) for case, group in scaled.groupby("case", sort=False)}
-    claim = f"More workers help {sum(gains.values())} of {count(len(gains), 'loader')}"
+    gains = [max(_list_gains(group), default=(0.0, ""))[1] for _, group in scaled.groupby("case", sort=False)]
+    claim = f"More workers help {sum(FASTER in gain for gain in gains)} of {count(len(gains), 'loader')}"
     if len(gains) == 1:
-        claim = f"With more workers, {next(iter(gains))} is {_compare_best(scaled)} with the fewest"
+        claim = f"{scaled['case'].iloc[0]}: {gains[0]}"
     title = "Loader throughput against the number of workers"
-    panels, caption = panels_by(scaled, "case", build_panels), _explain_efficiency(frame, scaled)
+    panels, caption = panels_by(scaled, "case", build_panels), _explain_scaling(frame, scaled)
     return Figure("loader-scaling", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=claim)
 
 
-def _compare_best(group: pd.DataFrame) -> str:
-    """Return how the best rate with more workers compares with the best one with the fewest."""
-    is_more = group["workers"] > group["workers"].min()
-    more, fewest = (_best_row(group[chosen]) for chosen in (is_more, ~is_more))
-    low, high = _rate_at(more, "low") / _rate_at(fewest, "high"), _rate_at(more, "high") / _rate_at(fewest, "low")
-    return compare_speed(float(more["samples_per_s"] / fewest["samples_per_s"]), low, high)
+def _list_gains(loader: pd.DataFrame) -> Iterator[tuple[float, str]]:
+    """Yield the highest rate at each batch size, and how more workers compare with the fewest there."""
+    for size, group in loader.groupby("batch_size"):
+        is_more = group["workers"] > group["workers"].min()
+        if not is_more.any():
+            continue
+        more, fewest = (_best_row(group[chosen]) for chosen in (is_more, ~is_more))
+        low, high = _rate_at(more, "low") / _rate_at(fewest, "high"), _rate_at(more, "high") / _rate_at(fewest, "low")
+        comparison = compare_speed(float(more["samples_per_s"] / fewest["samples_per_s"]), low, high)
+        verb = "is" if more["workers"] == 1 else "are"
+        workers, none = count(int(more["workers"]), "worker"), int(fewest["workers"]) or "none"
+        yield float(group["samples_per_s"].max()), f"at batch {size:,}, {workers} {verb} {comparison} {none}"
 
 
 def _rate_at(row: "pd.Series[float]", end: str) -> float:
@@ -201,18 +141,16 @@ def _draw_scaling(axes: Axes, *, frame: pd.DataFrame, workers: Sequence[int], sp
     label_lines(axes, ends, height_in=HEIGHT_IN)
 
 
-def _explain_efficiency(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
-    """Return the efficiency of the largest number of workers, and the loaders measured only without workers."""
-    max_workers = scaled["workers"].max()
-    best = scaled[scaled["workers"] == max_workers].groupby("case", sort=False)["efficiency"].max().dropna()
-    phrases = [f"{case} {percent(value)}" for case, value in best.items()]
-    words = f"Efficiency with {count(int(max_workers), 'worker')}, at the best batch size per loader: "
+def _explain_scaling(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
+    """Return the gain from workers at each batch size, and the loaders measured only without workers."""
+    groups = scaled.groupby("case", sort=False)
+    gains = [f"{case}: {'; '.join(gain for _, gain in _list_gains(group))}." for case, group in groups]
     single = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
     once = f"Measured without workers only: {listing(single)}. " if single else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."
     if scaled["samples_per_s_low"].isna().all():
         bars = "Points are medians of steady epochs; this run has no intervals."
-    return f"{f'{words}{listing(phrases)}. ' if phrases else ''}{once}{bars}"
+    return f"{' '.join(gains)} {once}{bars}"
 
 
 def waiting(frame: pd.DataFrame, source: DataSource | None) -> Figure:
@@ -279,7 +217,7 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     sentences = [f"{row['case']}: {row['sentence']}." for _, row in first_rows(frame).iterrows()]
     steps = frame[(frame["part"] == "step") & (frame["workers"] == frame["workers"].min())]
     slow = f"{int((steps['share'] < 0.5).sum())} of {count(len(steps), 'loader')}"
-    parts = "The parts are disjoint and measured. Time outside all parts is shown as not attributed."
+    parts = f"The parts are measured and do not overlap: {_explain_parts(large['part'])}."
     return Figure(
         name="budget-figure",
         title=f"Where the time of a batch of {batch} goes, in a training loop",
@@ -290,6 +228,12 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         columns=1,
         claim=f"With {slow}, loading takes longer than the step (batch {batch:,})" if len(steps) else "",
     )
+
+
+def _explain_parts(parts: pd.Series) -> str:
+    """Return the meaning of each part in the legend whose name does not say it."""
+    seen = [part for part in PARTS if part in set(parts) and part not in PLAIN]
+    return "; ".join(f"{part} is {PARTS[part]}" for part in seen)
 
 
 def _build_budget_panels(_: object, frame: pd.DataFrame, number: int, *, names: dict[str, str]) -> list[Panel]:

@@ -1,24 +1,26 @@
 """Training steps: times against the batch size, ratios, the floor, phases, and loops against vectorized operations."""
 
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, cycle
 from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from harness.record.crossing import DeviceComparison
-from harness.wording.number import duration, percent, rate, times
+from harness.wording.number import duration, interval, percent, rate, times
 from harness.wording.table.step import compare_in_words
 
 from ..page_part import Figure, Panel
 from ..style import GRID, INK, LINE, MUTED
 from ..svg import add_tooltips
 from ..text import count, listing, shorten
+from .accuracy import SIGNS
 from .axis import End, categories, legend_above, legend_rows, logarithmic, names_of, whiskers
-from .chart import Curves, curve_panels, draw_panel, name_rows, panels_by, stack_bars
+from .chart import Curves, curve_panels, draw_panel, name_rows, panels_by, stack_bars, wide_and_narrow
 
 HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""
@@ -47,10 +49,7 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None, comparisons: Seq
         claim = re.sub("^(below|from)", lambda word: word[0].capitalize(), claim)
         return Figure(name, title, tuple(chain(*panels)), caption, ("steps",), columns=2, claim=claim)
     families = frame["family"].unique()
-    groups = [
-        _build_panels(family, frame[frame["family"] == family], number=number, alone=len(families) == 1)
-        for number, family in enumerate(families)
-    ]
+    groups = [_build_panels(each, frame[frame["family"] == each], number=at) for at, each in enumerate(families)]
     reason = f"{accelerator}: not measured in this run." if accelerator else "There is no accelerator on this machine."
     return Figure(
         name,
@@ -59,7 +58,7 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None, comparisons: Seq
         caption=f"{lines} Points are medians, bars the interquartile range of {rounds} in one process, without a "
         f"significance test. The gray line is the floor. {reason}",
         frames=("steps",),
-        columns=3 if any(len(group) > 1 for group in groups) else 1,
+        columns=1,
         claim=lines.rstrip(".") if len(families) == 1 else "",
     )
 
@@ -117,85 +116,53 @@ def _format_rows(size: float) -> str:
     return f"{size:,.0f}" if size < 10_000 else rate(size)
 
 
-def _build_panels(family: str, frame: pd.DataFrame, *, number: int, alone: bool) -> list[Panel]:
+def _build_panels(family: str, frame: pd.DataFrame, *, number: int) -> list[Panel]:
     """Return one family on the CPU."""
     title = f"{family}, CPU"
     if (subset := frame[frame["device"] == "cpu"]).empty:
         return [Panel(title, note="not measured on the CPU in this run")]
-    sizes, span = sorted(frame["batch_size"].unique()), [*frame["q1_s"], *frame["q3_s"]]
     low, high = duration(subset["median_s"].min()), duration(subset["median_s"].max())
-    name, cases = f"step-{number}", count(subset["case"].nunique(), "case")
-    label = f"Step time against batch size, {title}: {cases}, from {low} to {high} per step."
+    cases = count(subset["case"].nunique(), "case")
     floor_s = subset.groupby("batch_size")["floor_s"].first().dropna()
-    options: dict[str, Any] = {"sizes": sizes, "span": [*span, *floor_s], "floor_s": floor_s, "alone": alone}
-    return quantity_panels(title, subset, TIME, name=name, label=label, **options)
+    sizes, span = sorted(frame["batch_size"].unique()), [*frame["q1_s"], *frame["q3_s"], *floor_s]
+    rows = legend_rows([name for name, _ in _list_curves(subset)])
+    return curve_panels(
+        title,
+        partial(_draw_times, frame=subset, sizes=sizes, span=span, floor_s=floor_s),
+        name=f"step-{number}",
+        label=f"Step time against batch size, {title}: {cases}, from {low} to {high} per step.",
+        height_in=HEIGHT_IN,
+        narrow_height_in=2.1 + 0.17 * rows,
+    )
 
 
 class Quantity(NamedTuple):
-    """A quantity against the batch size: the columns of its value and of the ends of its bar, label and ticks."""
+    """A quantity of a step: the columns of its value and of the ends of its bar, and its label."""
 
     middle: str
     low: str
     high: str
     label: str
-    text: Callable[[float], str]
 
 
-TIME = Quantity("median_s", "q1_s", "q3_s", "step time", duration)
-
-
-def quantity_panels(
-    title: str,
-    frame: pd.DataFrame,
-    quantity: Quantity,
-    *,
-    sizes: Sequence[int],
-    span: Sequence[float],
-    name: str,
-    label: str,
-    line: float | None = None,
-    floor_s: "pd.Series[float] | None" = None,
-    alone: bool = False,
-) -> list[Panel]:
-    """Return a curve for each case, named at its end, or above the axes in a narrow window.
-
-    Many curves have a panel each; ``alone`` says that the figure has no other curves, so that their names suffice.
-    With a floor, which is a gray line, the axis of the batch size is logarithmic.
-    """
-
-    def draw(axes: Axes, *, only: str = "") -> list[End]:
-        if line is not None:
-            axes.axhline(line, color=MUTED, linewidth=0.9, linestyle="--")
-        if floor_s is None:
-            places = categories(axes, sizes)
-        else:
-            places = {size: size for size in sizes}
-            logarithmic(axes.xaxis, sizes, text=_format_rows)
-            axes.plot(floor_s.index, floor_s, color=LINE, linewidth=1.2, zorder=0.6)
-        curves = Curves(axes, frame, only=only)
-        logarithmic(axes.yaxis, span, text=quantity.text)
-        for case, curve in _list_curves(frame):
-            x, end = [places[size] for size in curve["batch_size"]], shorten(case, limit=24)
-            values, tips = [curve[column] for column in (quantity.middle, quantity.low, quantity.high)], []
-            for position, size, *point in zip(x, curve["batch_size"], *values, strict=True):
-                value, low, high = map(quantity.text, point)
-                tips.append((position, point[0], f"{case}, batch {size:,}: {value} ({low} to {high})"))
-            look: dict[str, Any] = {"bars": whiskers(*values), "elinewidth": 1.6, "hollow": True}
-            curves.add(case, curve, x, values[0], tooltips=tips, end=end, **look)
-        axes.set(xlabel="batch size (samples)", ylabel=quantity.label)
-        return curves.ends
-
-    names = [text for text, _ in _list_curves(frame)]
-    return curve_panels(
-        title,
-        draw,
-        name=name,
-        label=label,
-        height_in=HEIGHT_IN,
-        narrow_height_in=2.1 + 0.17 * legend_rows(names),
-        separate=names,
-        ending="" if alone else f" ({title})",
-    )
+def _draw_times(
+    axes: Axes, *, frame: pd.DataFrame, sizes: Sequence[int], span: Sequence[float], floor_s: "pd.Series[float]"
+) -> list[End]:
+    """Draw a curve for each case above the floor, which is gray, and return their ends."""
+    logarithmic(axes.xaxis, sizes, text=_format_rows)
+    logarithmic(axes.yaxis, span, text=duration)
+    axes.plot(floor_s.index, floor_s, color=LINE, linewidth=1.2, zorder=0.6)
+    curves = Curves(axes, frame)
+    for (name, curve), (marker, sign) in zip(_list_curves(frame), cycle(SIGNS.items()), strict=False):
+        x, values = [*curve["batch_size"]], [curve[column] for column in ("median_s", "q1_s", "q3_s")]
+        tips = []
+        for size, *point in zip(x, *values, strict=True):
+            middle, low, high = map(duration, point)
+            tips.append((size, point[0], f"{name}, batch {size:,}: {middle} ({low} to {high})"))
+        look: dict[str, Any] = {"bars": whiskers(*values), "elinewidth": 1.6, "hollow": True, "marker": marker}
+        curves.add(name, curve, x, values[0], tooltips=tips, end=f"{sign} {shorten(name, limit=24)}", **look)
+    axes.set(xlabel="batch size (samples)", ylabel="step time")
+    return curves.ends
 
 
 def _list_curves(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -225,8 +192,11 @@ def _compare(frame: pd.DataFrame) -> str:
 INTERVAL = "95 % interval over interleaved rounds in one process"
 """Meaning of the bars in these figures."""
 
-RATIO = Quantity("ratio", "low", "high", "time / first scratch step", times)
-OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time / floor", times)
+RATIO = Quantity("ratio", "low", "high", "time / first scratch step")
+OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time / floor")
+
+SIZE_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00")
+"""Colors of the batch sizes in a plot of ratios, which has at most as many of them."""
 
 PLACE = ["contract", "device"]
 """Columns whose values have a panel each."""
@@ -236,14 +206,14 @@ PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "updat
 
 
 def step_ratios(frame: pd.DataFrame) -> Figure:
-    """Return the time per step as a multiple of the first step from scratch, against the batch size."""
+    """Return the time per step as a multiple of the first step from scratch, by batch size."""
     first = frame.groupby(PLACE, sort=False)["reference"].transform("first")
     ratios = frame[frame["reference"] == first]
-    panels = _build_ratio_panels(ratios, RATIO, name="step-ratio", line=1.0)
+    panels = _build_ratio_panels(ratios, RATIO, name="step-ratio")
     title = "Step time relative to the scratch step of the chapter"
     caption = f"{_compare_closed_forms(frame)} Bars show the {INTERVAL}."
-    columns, claim = _columns(panels, ratios), _find_fastest(ratios)
-    return Figure("step-ratio-figure", title, panels, caption, ("step_ratios",), columns=columns, claim=claim)
+    claim = _find_fastest(ratios)
+    return Figure("step-ratio-figure", title, panels, caption, ("step_ratios",), columns=1, claim=claim)
 
 
 def _find_fastest(frame: pd.DataFrame) -> str:
@@ -277,7 +247,7 @@ def floor(frame: pd.DataFrame) -> Figure:
     )
     best, names = rows.sort_values("over_floor", kind="stable").iloc[0], names_of(rows)
     claim = f"{names[str(best['case'])]} comes within {times(best['over_floor'])} of the minimum time"
-    return Figure("floor-figure", title, panels, caption, ("steps",), columns=_columns(panels, rows), claim=claim)
+    return Figure("floor-figure", title, panels, caption, ("steps",), columns=1, claim=claim)
 
 
 def phases(frame: pd.DataFrame) -> Figure:
@@ -303,34 +273,44 @@ def phases(frame: pd.DataFrame) -> Figure:
     return Figure("phases-figure", title, panels_by(subset, PLACE, panels), caption, ("phases",), claim=claim)
 
 
-def _build_ratio_panels(
-    frame: pd.DataFrame, quantity: Quantity, *, name: str, line: float | None = None
-) -> tuple[Panel, ...]:
-    """Return a panel for each contract and device."""
+def _build_ratio_panels(frame: pd.DataFrame, quantity: Quantity, *, name: str) -> tuple[Panel, ...]:
+    """Return a panel for each contract and device, with a row for each case and a point for each batch size."""
 
     def panels(place: tuple[str, str], group: pd.DataFrame, number: int) -> list[Panel]:
         ends = group.groupby("case", sort=False)[quantity.middle].agg(["min", "max"])
         ranges = [f"{case} {times(low)} to {times(high)}" for case, low, high in ends.itertuples()]
-        span = [*group[quantity.low].dropna(), *group[quantity.high].dropna(), *group[quantity.middle]]
-        return quantity_panels(
-            _title(*place),
-            group,
-            quantity,
-            sizes=sorted(group["batch_size"].unique()),
-            span=span if line is None else [*span, line],
-            line=line,
-            name=f"{name}-{number}",
-            label=f"{quantity.label} against batch size, {' on '.join(place)}: {listing(ranges)}.",
-            alone=frame.groupby(PLACE).ngroups == 1,
-        )
+        label = f"{quantity.label} by batch size, {' on '.join(place)}: {listing(ranges)}."
+        draw, height_in = partial(_draw_ratios, frame=group, quantity=quantity), 1.1 + 0.36 * len(ends)
+        narrow = partial(draw, limit=20, columns=1)
+        options: dict[str, Any] = {"name": f"{name}-{number}", "label": label, "draw_narrow": narrow}
+        options |= {"height_in": height_in, "narrow_height_in": height_in + 0.5}
+        return [wide_and_narrow(_title(*place), draw, **options)]
 
     return panels_by(frame, PLACE, panels)
 
 
-def _columns(panels: Sequence[Panel], frame: pd.DataFrame) -> int:
-    """Return the number of panels in a row: three if each curve has a panel."""
-    groups = frame.groupby(PLACE).ngroups
-    return 3 if len(panels) > groups else min(2, frame["contract"].nunique())
+def _draw_ratios(axes: Axes, *, frame: pd.DataFrame, quantity: Quantity, limit: int = 26, columns: int = 2) -> None:
+    """Draw a point with its bar for each case and batch size, and a line where the ratio is one.
+
+    With one column of the legend, there is room for half of the ticks.
+    """
+    sizes, cases, names = sorted(frame["batch_size"].unique()), [*frame["case"].unique()], names_of(frame)
+    sizes = [*sizes[: -1 : math.ceil(len(sizes) / len(SIZE_COLORS))], sizes[-1]]
+    for at, (size, color, marker) in enumerate(zip(sizes, SIZE_COLORS, SIGNS, strict=False)):
+        rows = frame[frame["batch_size"] == size].drop_duplicates("case")
+        y = [cases.index(case) + 0.18 * (at - (len(sizes) - 1) / 2) for case in rows["case"]]
+        x, low, high = (rows[column] for column in (quantity.middle, quantity.low, quantity.high))
+        look: dict[str, Any] = {"color": color, "marker": marker, "markersize": 5, "linestyle": "none"}
+        bars = whiskers(x, low.fillna(x), high.fillna(x))
+        axes.errorbar(x, y, xerr=bars, elinewidth=1.4, label=f"batch {size:,}", **look)
+        ends = zip(x, y, rows["case"], low, high, strict=True)
+        tips = [(a, b, f"{names[case]}, batch {size:,}: {times(a)} {interval(c, d)}") for a, b, case, c, d in ends]
+        add_tooltips(axes, tips)
+    axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle="--")
+    logarithmic(axes.xaxis, [1.0, *(value for name in quantity[:3] for value in frame[name].dropna())], text=times)
+    axes.set_xticks(axes.get_xticks()[:: 3 - columns])
+    name_rows(axes, [shorten(names[case], limit=limit) for case in cases], cases=cases, xlabel=quantity.label)
+    legend_above(axes, columns=columns)
 
 
 def _draw_phases(axes: Axes, frame: pd.DataFrame) -> None:

@@ -54,7 +54,9 @@ def _count_broken(frame: pd.DataFrame) -> str:
         return f"No implementation of {contract} exceeds its error bound"
     if cases == 1:
         first = float(frame[frame["deviation"] > frame["bound"]]["magnitude"].min())
-        return f"{frame['case'].iloc[0]} exceeds its error bound from inputs of {plain(first)} on"
+        below = frame[frame["magnitude"] < first]["magnitude"].max()
+        where = f"up to {plain(first)}" if pd.isna(below) else f"between {plain(float(below))} and {plain(first)}"
+        return f"{frame['case'].iloc[0]} first exceeds its error bound for inputs {where}"
     return f"{broken} of {count(cases, 'implementation')} of {contract} {'breaks' if broken == 1 else 'break'}"
 
 

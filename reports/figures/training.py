@@ -28,12 +28,10 @@ KINDS = {"training": "-", "held out": "--"}
 
 
 def training_curves(epochs: pd.DataFrame, source: DataSource | None) -> tuple[Figure, ...]:
-    """Return one figure for each experiment, in the order they were trained."""
-    groups = epochs.groupby("experiment", sort=False)
-    return tuple(
-        _build_figure(str(experiment), group, source, name=f"training-{number}")
-        for number, (experiment, group) in enumerate(groups, 1)
-    )
+    """Return one figure for each experiment without overfitting, which has its own, in the order of training."""
+    groups = [(str(experiment), group) for experiment, group in epochs.groupby("experiment", sort=False)]
+    calm = [(name, group) for name, group in groups if not any(overfits(run) for _, run in group.groupby("case"))]
+    return tuple(_build_figure(*each, source, name=f"training-{number}") for number, each in enumerate(calm, 1))
 
 
 def _build_figure(experiment: str, frame: pd.DataFrame, source: DataSource | None, *, name: str) -> Figure:

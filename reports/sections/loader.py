@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from harness.record.bench import BalanceRecord, LoaderRecord
 from harness.wording.table.loader import balance_table
 
-from ..figures.loader import FEW, budgets, scaling, throughput, waiting
+from ..figures.front import loading
+from ..figures.loader import FEW, budgets, scaling, waiting
 from ..page_part import Part
 from ..reading import Reading
 from ..section import section
@@ -16,11 +17,10 @@ from ..tables import loader
 
 @section("Data loaders")
 def loaders(reading: Reading) -> Iterator[Part]:
-    """Yield the throughput per loader as a heat map, against the workers, and as a table."""
+    """Yield the throughput of a loader against the workers, and as a table."""
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return
-    yield throughput(frame, source)
     if frame["workers"].nunique() > 1:
         yield scaling(frame, source)
     yield loader.loaders(reading.list_timed(LoaderRecord), frame, source)
@@ -32,6 +32,7 @@ def best(reading: Reading) -> Iterator[Part]:
     frame, source = reading.frames.loaders, reading.head.data
     if frame.empty:
         return
+    yield loading(frame, reading.frames.balance, source)
     yield loader.best_loaders(frame, source)
     if len(reading.frames.budgets):
         yield budgets(reading.frames.budgets, source)

@@ -8,7 +8,7 @@ from harness.wording.audit import run_lines
 from harness.wording.number import list_counts
 from harness.wording.table.audit import audit_table, headroom_table
 
-from ..figures.audit import errors, headroom
+from ..figures.audit import errors, headroom, list_nearest
 from ..figures.run import evidence, trend
 from ..page_part import Figure, Note, Part
 from ..reading import Reading
@@ -95,6 +95,7 @@ def audits(reading: Reading) -> Iterator[Part]:
         figure = headroom(audit)
         if figure is not None:
             yield _add_ending(figure, ending)
+        if list_nearest(audit):
             yield _add_ending(page_table(headroom_table(audit, audit.headroom, tables.place)), ending)
 
 

@@ -20,7 +20,7 @@ from ..tables.matrix import confusion
 
 @section("Training curves")
 def training(reading: Reading) -> Iterator[Part]:
-    """Yield the curves of every experiment and their last epochs."""
+    """Yield the curves of every experiment that does not overfit, and the last epochs of all."""
     frame, source = reading.frames.epochs, reading.head.data
     if len(frame):
         yield from figures.training_curves(frame, source)

@@ -88,6 +88,9 @@ def test_a_step_without_findings_shows_its_headroom(tmp_path: Path) -> None:
     assert 'id="front-headroom"' in html
     assert "breaks at 88.72283935546875 in float32: 1.50× headroom" in html
     assert len(_list_headroom(step()).rows) == 2
+    alone = reported(run_of(tmp_path / "far", far)).html
+    assert "Headroom in train.step" in alone
+    assert "headroom-figure" not in alone
 
 
 def test_the_page_counts_audited_steps_and_fails_for_an_unaudited_failure(tmp_path: Path) -> None:
@@ -150,7 +153,10 @@ def test_a_declared_finding_of_a_step_is_no_alarm(tmp_path: Path) -> None:
 
 
 def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
-    """The figure names the first line with a non-finite value, or with the largest error. Two lines give no figure."""
+    """The figure names the first line with a non-finite value, or with the largest error. Two lines give no figure.
+
+    Each row has the code of its line.
+    """
     at: dict[str, Any] = {"file": "train.py", "function": "step", "operation": "exp"}
     along = tuple(Stretch(line=line, error=10.0**-line, **at) for line in (7, 6, 5))
     calm = errors(step().model_copy(update={"errors": along}))
@@ -158,8 +164,12 @@ def test_the_error_grows_along_the_step(tmp_path: Path) -> None:
     assert "The largest relative error is 1.00e-05, at train.py:5 step (exp)." in calm.caption
     broken = errors(step().model_copy(update={"errors": (*along, Stretch(line=9, error=None, **at))}))
     assert broken is not None
-    assert "train.py:9 step is the first line with a non-finite result that should be finite (exp)." in broken.caption
+    assert "train.py:9 step is the first line with a non-finite result that should be finite (exp);" in broken.caption
     assert errors(step().model_copy(update={"errors": along[:2]})) is None
+    last = Stretch(line=9, error=None, code=" e = x.exp()", **at)
+    coded = errors(step().model_copy(update={"errors": (*along, last)}))
+    assert coded is not None
+    assert "9: e = x.exp()</text>" in coded.panels[0].svg
     html = reported(run_of(tmp_path, step().model_copy(update={"errors": along}))).html
     assert "The relative error grows to 1.00e-05" in html
 

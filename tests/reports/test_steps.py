@@ -5,14 +5,13 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import samples.benchmarks
 from samples.report import reported, run_of
 
 from harness.record import RunFolder
 from harness.record.bench import AgreementRecord, StepRecord
-from harness.reports.figures import chart as figures
-from harness.reports.figures.axis import names_of
 from harness.reports.figures.step import floor, phases, step_ratios, step_times
 from harness.reports.frame import FRAMES
 from harness.reports.front import _draw_pictures
@@ -161,24 +160,20 @@ def test_figures_of_steps_name_what_they_show(measured: RunFolder) -> None:
     assert "backward" in apart.panels[0].svg
 
 
-def test_more_curves_than_a_picture_shows_have_a_panel_each(
-    measured: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A panel draws all curves on one scale, one of them in color and marked as its case's."""
+def test_all_steps_are_in_one_picture(measured: RunFolder) -> None:
+    """Times are curves above the floor. Ratios are rows, with a point for each batch size up to five."""
     steps = FRAMES["steps"](measured)
     family = steps[steps["family"] == "softmax_regression"]
-    together = step_times(family, accelerator=None)
-    assert [panel.title for panel in together.panels] == ["softmax_regression, CPU"]
-    monkeypatch.setattr(figures, "MAX_TOGETHER", 2)
-    apart = step_times(family, accelerator=None)
-    cases = list(family["case"].unique())
-    assert len(cases) > 2
-    assert [panel.title for panel in apart.panels] == [*names_of(family).values()]
-    assert apart.columns == 3
-    first = apart.panels[0].svg
-    assert {case for case in cases if f'data-of="{case}"' in first} == set(cases)
-    assert first.count("<circle cx=") == len(family[family["case"] == cases[0]])
-    assert step_times(steps, accelerator=None).panels[0].title.endswith(" (linear_regression, CPU)")
+    cases = set(family["case"])
+    ratios = step_ratios(FRAMES["step_ratios"](measured).query("family == 'softmax_regression'"))
+    for figure in (step_times(family, accelerator=None), ratios, floor(family)):
+        (panel,) = figure.panels
+        assert panel.narrow
+        assert {case for case in cases if f'data-of="{case}"' in panel.svg} == cases
+    legend = set(re.findall(r">batch ([\d,]+)</text>", ratios.panels[0].svg))
+    assert legend == {f"{size:,}" for size in family["batch_size"]}
+    many = pd.concat([family.assign(batch_size=size) for size in range(1, 12)])
+    assert len(set(re.findall(r">batch (\d+)</text>", floor(many).panels[0].svg))) <= 5
 
 
 def test_a_run_whose_steps_were_timed_one_after_the_other_says_so(tmp_path: Path) -> None:
