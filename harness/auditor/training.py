@@ -69,7 +69,8 @@ class Training(EngineHook):
         self._scheduled: set[int] = set()
         self._new: dict[int, Line] = {}
         """Gradient scalers and optimizers that the step created, and the line."""
-        self._creates_modules = False
+        self._modules: list[nn.Module] = []
+        """Modules that the step created, which keep their identity until the end."""
         self._steps: Counter[Optimizer] = Counter()
         self._pass: tuple[Line, Versions, Versions] | None = None
         """Line of the latest backward pass that no optimizer has used, with the versions of weights and gradients."""
@@ -119,12 +120,16 @@ class Training(EngineHook):
                 sentence = "the learning rate is 0, and so it is for the next step: this step changes no parameter"
                 remedy = "set a learning rate above 0 (a schedule that divides integers by `//` returns 0)"
                 self._report(line, "step", sentence, remedy)
+        # A step that also creates its model trains another one each time; a loss module without parameters is no model.
+        creates_model = any(True for module in self._modules for _ in module.parameters(recurse=False))
         for optimizer, count in self._steps.items():
-            # A step that also creates its model trains another one each time.
-            if id(optimizer) in self._new and count == 1 and not self._creates_modules and _has_averages(optimizer):
+            if id(optimizer) in self._new and count == 1 and not creates_model and _has_averages(optimizer):
                 sentence = f"each step creates a new {type(optimizer).__name__}, which forgets its averages"
                 remedy = "create the optimizer once, before the loop"
                 self._report(self._new[id(optimizer)], type(optimizer).__name__, sentence, remedy)
+        # The next audit must not find this step's objects alive.
+        self._steps.clear()
+        self._modules.clear()
 
     def call_again(self, step: Callable[[], Any]) -> list[AuditFinding]:
         """Call the step again, and return the findings about gradients that the first call did not clear."""
@@ -151,8 +156,8 @@ class Training(EngineHook):
     def _create(self, thing: Any, *_: Any, **__: Any) -> None:
         self._new[id(thing)] = self._lines.caller()
 
-    def _create_module(self, *_: Any, **__: Any) -> None:
-        self._creates_modules = True
+    def _create_module(self, module: nn.Module, *_: Any, **__: Any) -> None:
+        self._modules.append(module)
 
     def _backward(self, roots: Any, *args: Any, **kwargs: Any) -> Any:
         leaves = self._ends.leaves

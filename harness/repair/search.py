@@ -1,7 +1,6 @@
 """The search for a fix: candidates are judged in turn, until one leaves no failure."""
 
 import difflib
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from harness.record import Edit, Fix
 from harness.repair.candidates import Candidate
+from harness.wording.fix import make_diff, split_lines
 
 SECONDS = 15.0
 """Time for the search; the candidate that is being judged is finished."""
@@ -70,16 +70,9 @@ def make_record(verified: VerifiedFix, *, case: str, repairs: str, file: Path, b
     )
 
 
-def make_diff(file: Path, before: str, after: str) -> list[str]:
-    """Return a unified diff as lines."""
-    path = file.as_posix().lstrip("/")
-    old, new = ([line.rstrip("\r\n") for line in _split_lines(text)] for text in (before, after))
-    return list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
-
-
 def list_edits(before: str, after: str) -> list[Edit]:
     """Return the lines that change, with their new text."""
-    old, new = _split_lines(before), _split_lines(after)
+    old, new = split_lines(before), split_lines(after)
     return [
         _make_edit(old, start, stop, "".join(new[first:last]))
         for kind, start, stop, first, last in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
@@ -91,8 +84,3 @@ def _make_edit(old: Sequence[str], start: int, stop: int, text: str) -> Edit:
     is_open = stop > start and not old[stop - 1].endswith("\n")
     end = (stop, len(old[stop - 1]) + 1) if is_open else (stop + 1, 1)
     return Edit(line=start + 1, end=end[0], end_column=end[1], text=text.replace("\r\n", "\n"), is_crlf="\r\n" in text)
-
-
-def _split_lines(text: str) -> list[str]:
-    """Split a text at line feeds, which stay."""
-    return [line for line in re.split(r"(?<=\n)", text) if line]

@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from harness.record import Tolerance
@@ -93,9 +94,10 @@ class Watch:
         if location is None or self.seen[location] >= MOST:
             return
         self.seen[location] += 1
-        text = ", ".join(f"{key} = {given[key]}" for key in TOLERANCES if given.get(key) is not None)
+        tolerances = {key: given[key] for key in TOLERANCES if given.get(key) is not None}
+        text = ", ".join(f"{key} = {' '.join(str(value).split())}" for key, value in tolerances.items())
         place = (*location, f"{name}, {text}" if text else name)
-        is_exact = bool(text) and not any(given.get(key) for key in TOLERANCES) and not DIGITS & given.keys()
+        is_exact = bool(text) and not any(map(np.any, tolerances.values())) and not DIGITS & given.keys()
         decide = judge_step if self.decide is judge and place in self.sound else self.decide
         self.is_asking = True
         try:

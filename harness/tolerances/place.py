@@ -41,6 +41,11 @@ class Place(Record):
     comparisons: tuple[Judged, ...]
 
     @property
+    def key(self) -> tuple[str, int, str]:
+        """The same place has the same key in each run of a suite."""
+        return self.file, self.line, self.function
+
+    @property
     def answer(self) -> Tolerance:
         """The verdict on the place.
 
@@ -100,7 +105,7 @@ def merge(suites: Sequence[Suite]) -> Suite:
     """Return what several processes of one run saw, sorted by file and line."""
     by_line: dict[tuple[str, int, str], list[Judged]] = {}
     for place in (place for suite in suites for place in suite.places):
-        by_line.setdefault((place.file, place.line, place.function), []).extend(place.comparisons)
+        by_line.setdefault(place.key, []).extend(place.comparisons)
     places = [
         Place(file=file, line=line, function=function, comparisons=tuple(comparisons))
         for (file, line, function), comparisons in sorted(by_line.items())

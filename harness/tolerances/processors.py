@@ -27,31 +27,32 @@ def predict_failures(suites: Mapping[str, Suite]) -> Suite:
 
     A place whose results are equal in all runs is not tight, even if its tolerance is below one unit in the last place.
     """
-    first = suites[HERE]
-    others = {name: {_key(place): place for place in suite.places} for name, suite in suites.items() if name != HERE}
-    places = [
-        _add_prediction(place, {name: by[_key(place)] for name, by in others.items() if _key(place) in by})
-        for place in first.places
-    ]
+    first, runs = suites[HERE], group_by_place(suites)
+    places = [_add_prediction(place, runs[place.key], len(suites)) for place in first.places]
     return first.model_copy(update={"places": tuple(places)})
 
 
-def _key(place: Place) -> tuple[str, int, str]:
-    return place.file, place.line, place.function
+def group_by_place(suites: Mapping[str, Suite]) -> Mapping[tuple[str, int, str], Mapping[str, Place]]:
+    """Return the runs that have reached each place, by the place's key."""
+    groups: dict[tuple[str, int, str], dict[str, Place]] = {}
+    for name, suite in suites.items():
+        for place in suite.places:
+            groups.setdefault(place.key, {})[name] = place
+    return groups
 
 
-def _add_prediction(place: Place, elsewhere: Mapping[str, Place]) -> Place:
+def _add_prediction(place: Place, runs: Mapping[str, Place], number: int) -> Place:
     """Add a comparison that is tight if a run uses more than half of the tolerance, and both runs here use far less."""
-    if elsewhere and not any(run.difference for run in (place, *elsewhere.values())):
+    if number > 1 and len(runs) == number and not any(run.difference for run in runs.values()):
         sound = {"answer": Tolerance.SOUND, "reason": ""}
         equal = tuple(
             one.model_copy(update=sound) if one.answer is Tolerance.TIGHT else one for one in place.comparisons
         )
         return place.model_copy(update={"comparisons": equal})
-    again = elsewhere.get(AGAIN)
+    again = runs.get(AGAIN)
     if again is None or place.answer is Tolerance.VACUOUS or not math.isclose(again.difference, place.difference):
         return place
-    name, worst = max(elsewhere.items(), key=lambda item: item[1].share)
+    name, worst = max(((name, run) for name, run in runs.items() if name != HERE), key=lambda item: item[1].share)
     if worst.share <= NEAR or worst.share <= 2.0 * place.share:
         return place
     verb = "refuses the result" if worst.share == math.inf else "nearly refuses the result"

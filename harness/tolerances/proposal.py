@@ -4,15 +4,16 @@ A proposal is never wider than the tolerance that it replaces: a wider one needs
 """
 
 import ast
-import difflib
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.record import Tolerance
 from harness.tolerances.output import list_findings
 from harness.tolerances.place import Place, Suite
-from harness.tolerances.processors import AGAIN, HERE
+from harness.tolerances.processors import AGAIN, HERE, group_by_place
+from harness.wording.fix import make_diff
 
 MARGIN = 10.0
 """Times that a proposed tolerance is as wide as the largest difference."""
@@ -23,24 +24,23 @@ ROUNDINGS = 16
 RELATIVE, ABSOLUTE = {"rtol", "rel", "rel_tol"}, {"atol", "abs", "abs_tol", "delta"}
 DIGITS = {"decimal", "places"}
 
+NUMBER = r"[-+]?\d+(?:\.\d*)?(?:e[-+]?\d+)?"
+
 Edit = tuple[ast.Constant, str]
 
 
 def propose(suites: Mapping[str, Suite], judged: Suite) -> Iterator[str]:
     """Yield the lines of a unified diff for each file, and a sentence for each finding without a proposal."""
-    root = Path(suites[HERE].root)
+    root, runs_of = Path(suites[HERE].root), group_by_place(suites)
     edits: dict[str, list[Edit]] = {}
     for place in list_findings(judged):
         if place.answer is Tolerance.TIGHT:
             continue
-        runs = {
-            name: other
-            for name, suite in suites.items()
-            for other in suite.places
-            if (other.file, other.line, other.function) == (place.file, place.line, place.function)
-        }
+        runs = runs_of[place.key]
         chosen: list[Edit] | str = "two equal runs differ"
-        if AGAIN in runs and math.isclose(runs[AGAIN].difference, place.difference):
+        if len(runs) < len(suites):
+            chosen = "not every run has reached the line"
+        elif math.isclose(runs[AGAIN].difference, place.difference):
             chosen = list(_choose(root / place.file, place, _find_needs(tuple(runs.values()))))
         if not chosen:
             chosen = "the line has no number that could be smaller"
@@ -50,8 +50,7 @@ def propose(suites: Mapping[str, Suite], judged: Suite) -> Iterator[str]:
             edits.setdefault(place.file, []).extend(chosen)
     for file, changes in edits.items():
         before = (root / file).read_text(encoding="utf-8")
-        after = _replace(before, changes)
-        yield from difflib.unified_diff(before.splitlines(), after.splitlines(), f"a/{file}", f"b/{file}", lineterm="")
+        yield from make_diff(Path(file), before, _replace(before, changes))
 
 
 def _find_needs(runs: Sequence[Place]) -> Mapping[str, float]:
@@ -65,14 +64,16 @@ def _find_needs(runs: Sequence[Place]) -> Mapping[str, float]:
 
 def _choose(file: Path, place: Place, needs: Mapping[str, float]) -> Iterator[Edit]:
     """Yield the numbers of the call that can be smaller."""
-    function, *given = place.function.split(", ")
-    names = dict(text.split(" = ") for text in given)
+    function, _, given = place.function.partition(", ")
+    names = dict(re.findall(rf"(\w+) = ({NUMBER})(?=, |$)", given))
     call = _find_call(file, place.line, function.rpartition(".")[2])
     if call is None:
         return
     named = {keyword.arg: keyword.value for keyword in call.keywords}
     free = [argument for argument in call.args if isinstance(argument, ast.Constant)]
-    has_both = bool(names.keys() & RELATIVE) and bool(names.keys() & ABSOLUTE)
+    # An absolute tolerance that suffices for the small elements leaves the size of the large ones to the relative one.
+    absolute = next((float(text) for name, text in names.items() if name in ABSOLUTE), 0.0)
+    is_enough = absolute >= needs["absolute"]
     for name, text in names.items():
         node = named.get(name) or next((one for one in free if str(one.value) == text), None)
         if not isinstance(node, ast.Constant) or not isinstance(node.value, int | float):
@@ -82,7 +83,7 @@ def _choose(file: Path, place: Place, needs: Mapping[str, float]) -> Iterator[Ed
             if digits > node.value:
                 yield node, str(digits)
         elif name in RELATIVE | ABSOLUTE:
-            need = needs["absolute" if name in ABSOLUTE else "relative" if has_both else "elementwise"]
+            need = needs["absolute" if name in ABSOLUTE else "relative" if is_enough else "elementwise"]
             rounded = f"1e{math.ceil(math.log10(need))}" if 0.0 < need < math.inf else "inf"
             if float(rounded) < node.value:
                 yield node, rounded

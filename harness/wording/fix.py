@@ -1,6 +1,9 @@
 """The text of a fix: its rewrites, its diff, and the result of its verification."""
 
+import difflib
+import re
 from html import escape
+from pathlib import Path
 
 from harness.record.fix import Fix
 from harness.wording.card import BAD, GOOD, PRE
@@ -38,3 +41,15 @@ def fix_html(fix: Fix) -> str:
 def _color_line(line: str) -> str:
     color = _COLORS.get(find_line_kind(line))
     return escape(line) if color is None else f'<span style="color:{color}">{escape(line)}</span>'
+
+
+def make_diff(file: Path, before: str, after: str) -> list[str]:
+    """Return a unified diff as lines."""
+    path = file.as_posix().lstrip("/")
+    old, new = ([line.rstrip("\r\n") for line in split_lines(text)] for text in (before, after))
+    return list(difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", lineterm=""))
+
+
+def split_lines(text: str) -> list[str]:
+    """Split a text at line feeds, which stay."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]

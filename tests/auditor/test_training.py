@@ -231,6 +231,14 @@ def new_optimizer(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
     right(model, torch.optim.Adam(model.parameters(), 0.01))
 
 
+def new_optimizer_and_loss(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Create a loss module, too, which has no parameters."""
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    optimizer.zero_grad()
+    nn.CrossEntropyLoss()(model(X), Y).backward()
+    optimizer.step()
+
+
 def zero_factors(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Begin with two factors of zeros."""
     first, second = nn.Parameter(torch.zeros(4, 2)), nn.Parameter(torch.zeros(2, 3))
@@ -319,6 +327,7 @@ WRONG = {
     twice: "two optimizers use the same gradient",
     lost_parts: "only the last pass counts",
     new_optimizer: "each step creates a new Adam",
+    new_optimizer_and_loss: "each step creates a new Adam",
     zero_factors: "so that they stay 0",
     other_name: "learning_rate = 0.1 of a group is ignored: lr is 0.01",
     frozen_by_attribute: "freezes no parameter",

@@ -17,8 +17,9 @@ from harness.repair.candidates import Candidate, list_candidates
 from harness.repair.code import find_function
 from harness.repair.law_judge import IsolatedJudge, find_fix, make_temporary_sibling
 from harness.repair.proposal import FixOptions, FixRequest, apply
-from harness.repair.search import list_edits, make_diff
+from harness.repair.search import list_edits
 from harness.verdict.campaign import Campaign
+from harness.wording.fix import make_diff
 
 TORCH = "import torch\nimport torch.nn.functional as F\n\n\n"
 

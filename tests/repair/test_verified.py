@@ -7,7 +7,7 @@ from repair.faulty import FAULTY, Faulty
 from repair.verified import recorded
 
 from harness.repair.candidates import list_candidates
-from harness.repair.search import make_diff
+from harness.wording.fix import make_diff
 
 NOTHING_TO_FIX = {"unbiased_variance"}
 """Functions that a check no longer calls wrong: the contract recognizes their convention."""

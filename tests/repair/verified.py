@@ -14,8 +14,8 @@ from harness.findings import findings
 from harness.isolation.limits import Limits
 from harness.repair.candidates import list_candidates
 from harness.repair.law_judge import IsolatedJudge, find_fix
-from harness.repair.search import make_diff
 from harness.verdict.campaign import Campaign
+from harness.wording.fix import make_diff
 
 RECORDED = Path(__file__).parents[1] / "recorded" / "fixes.txt"
 

@@ -18,6 +18,9 @@ import pytest
 
 from harness.execution.processor import emulate_processors
 from harness.record import ComparedLine, RunFolder, Tolerance
+from harness.tolerances.place import Judged, Place, Suite
+from harness.tolerances.processors import AGAIN, HERE, predict_failures
+from harness.tolerances.proposal import propose
 
 SET = Path(__file__).with_name("comparisons_of_others.py")
 
@@ -447,6 +450,15 @@ def test_lines(scale):
 
 def test_tight():
     assert torch.allclose(X.exp(), X.double().exp().float() * (1 + 1e-7), rtol=2e-7, atol=0.0)
+
+
+def test_small():
+    small = torch.tensor([1.0, 1e-3])
+    torch.testing.assert_close(small + torch.tensor([0.0, 5e-8]), small, rtol=0.9, atol=1e-9)
+
+
+def test_arrays():
+    assert np.allclose(X.exp(), X.double().exp(), rtol=np.array([0.5, 0.5, 0.5, 0.5]), atol=0.0)
 """
 
 
@@ -462,7 +474,27 @@ def test_a_fix_narrows_the_numbers_of_a_call_and_holds_on_every_processor(tmp_pa
         "assert float(X.exp().sum()) == pytest.approx(15.6394, rel=1e-5)",
         "np.testing.assert_almost_equal(X.exp().mean().numpy(), 1.30328, 4)",
         "atol=1e-6,",
+        "torch.testing.assert_close(small + torch.tensor([0.0, 5e-8]), small, rtol=1e-3, atol=1e-9)",
     ]
     subprocess.run(["patch", "-p1"], cwd=tmp_path, input=done.stdout, text=True, check=True, capture_output=True)
     again = judge(tmp_path, "--processors")
-    assert "0 vacuous, 1 loose, 1 tight, 4 sound, 0 not judged, in 7 tests" in again.stdout
+    assert "0 vacuous, 2 loose, 1 tight, 5 sound, 0 not judged, in 9 tests" in again.stdout
+
+
+def test_a_line_is_equal_everywhere_only_if_every_run_has_reached_it() -> None:
+    """A run that was cut off says nothing about the lines that it did not reach."""
+    tight = Judged(answer=Tolerance.TIGHT, reason="refuses a result that is off by one unit in the last place")
+    loose = tight.model_copy(update={"answer": Tolerance.LOOSE})
+    suite = Suite(
+        places=tuple(
+            Place(file="test_mine.py", line=line, function="math.isclose", comparisons=(one,))
+            for line, one in ((3, tight), (7, loose))
+        )
+    )
+    runs = {HERE: suite, AGAIN: suite, "one thread": suite}
+    cut_off = {**runs, "one thread": Suite()}
+    answers = [place.answer for place in predict_failures(runs).places]
+    assert answers == [Tolerance.SOUND, Tolerance.LOOSE]
+    assert [place.answer for place in predict_failures(cut_off).places] == [Tolerance.TIGHT, Tolerance.LOOSE]
+    expected = ["test_mine.py:7: no proposal, because not every run has reached the line"]
+    assert list(propose(cut_off, predict_failures(cut_off))) == expected
