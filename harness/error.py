@@ -64,13 +64,7 @@ class UsageError(Exception):
     @property
     def parts(self) -> dict[str, str | None]:
         """The arguments by name, so that another process can rebuild the error."""
-        return {
-            "problem": self.problem,
-            "rule": self.rule,
-            "value": self.value,
-            "place": self.place,
-            "remedy": self.remedy,
-        }
+        return {name: getattr(self, name) for name in ("problem", "rule", "value", "place", "remedy")}
 
     def __str__(self) -> str:
         """Return the message on one line, without control characters."""
@@ -99,38 +93,22 @@ def cell(file: str) -> str:
     return file if name is None else f"cell {name[1].removeprefix('In[').removesuffix(']')}"
 
 
+_MODULES = {"pillow": "PIL"}
+"""Modules whose name does not follow from the name of their package."""
+
+_PACKAGES = {
+    "bench": "jaxtyping pytest-benchmark torchvision",
+    "cases": "jaxtyping torchvision",
+    "dask": "distributed",
+    "loaders": "jaxtyping pillow pyarrow pytest-benchmark torchvision",
+    "peers": "datasets grain jaxtyping light-dataloader litdata pytest-benchmark spdl tensorloader torchdata "
+    "torchvision webdataset",
+    "report": "cloudpickle jinja2 matplotlib pandas pillow pyarrow",
+}
+
 EXTRAS = {
-    "bench": {"jaxtyping": "jaxtyping", "pytest-benchmark": "pytest_benchmark", "torchvision": "torchvision"},
-    "cases": {"jaxtyping": "jaxtyping", "torchvision": "torchvision"},
-    "dask": {"distributed": "distributed"},
-    "loaders": {
-        "jaxtyping": "jaxtyping",
-        "pillow": "PIL",
-        "pyarrow": "pyarrow",
-        "pytest-benchmark": "pytest_benchmark",
-        "torchvision": "torchvision",
-    },
-    "peers": {
-        "datasets": "datasets",
-        "grain": "grain",
-        "jaxtyping": "jaxtyping",
-        "light-dataloader": "light_dataloader",
-        "litdata": "litdata",
-        "pytest-benchmark": "pytest_benchmark",
-        "spdl": "spdl",
-        "tensorloader": "tensorloader",
-        "torchdata": "torchdata",
-        "torchvision": "torchvision",
-        "webdataset": "webdataset",
-    },
-    "report": {
-        "cloudpickle": "cloudpickle",
-        "jinja2": "jinja2",
-        "matplotlib": "matplotlib",
-        "pandas": "pandas",
-        "pillow": "PIL",
-        "pyarrow": "pyarrow",
-    },
+    extra: {package: _MODULES.get(package, package.replace("-", "_")) for package in packages.split()}
+    for extra, packages in _PACKAGES.items()
 }
 """The optional packages of each extra, with the module that each provides."""
 

@@ -204,7 +204,8 @@ class Shadows:
         if key is None:
             key = key_of(tensor)
         cell = self.cells.get(key)
-        if cell is None or cell.dtype is not tensor.dtype or not (cell.flat is None or _fits(cell, tensor)):
+        has_changed = cell is not None and cell.flat is not None and cell.length != length_of(tensor)
+        if cell is None or cell.dtype is not tensor.dtype or has_changed:
             # A real view of a complex tensor has the same writer.
             writer = cell.state.writer if cell is not None and cell.dtype.is_complex else None
             state = Source(writer, leaf=self.leaves.get(key))
@@ -276,10 +277,6 @@ class Shadows:
             del self.cells[key]
         needed = sum(cell.flat.nbytes for cell in self.cells.values() if cell.flat is not None)
         self._made, self._made_bytes, self._bearable = 0, 0, max(_LITTLE, needed // 4)
-
-
-def _fits(cell: Cell, tensor: Tensor) -> bool:
-    return cell.length == length_of(tensor)
 
 
 def _is_laid_out_as(values: Tensor, tensor: Tensor, length: int) -> bool:

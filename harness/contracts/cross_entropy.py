@@ -44,7 +44,8 @@ gradient_oracle = oracle_of_slope(_gradient_screen, Definition(labelled_logits.L
 def _loss_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:
     """Absolute error of the loss: the rows' errors, reduced, and the reduction's own."""
     rows = labelled_logits.loss_oracle(logits, labels, "none").hi
-    bounds = sums.log_softmax_absolute_bound(logits, dd.lift(_broadcast_loss(rows, logits)), format_)
+    losses = dd.lift(np.broadcast_to(rows[..., None], tuple(logits.shape)))
+    bounds = sums.log_softmax_absolute_bound(logits, losses, format_)
     row_bound = labelled_logits.pick(bounds, labels.numpy())
     if reduction == "none":
         return np.asarray(row_bound)
@@ -52,10 +53,6 @@ def _loss_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble,
     summing = ((n - 1) * format_.u_accumulator + 2.0 * format_.u) * rows.sum(-1)
     total = row_bound.sum(-1) * (1.0 + 4.0 * format_.u) + summing
     return np.asarray(total / n if reduction == "mean" else total) + format_.smallest
-
-
-def _broadcast_loss(rows: Array, logits: Tensor) -> Array:
-    return np.broadcast_to(rows[..., None], tuple(logits.shape))
 
 
 def _gradient_bound(logits: Tensor, labels: Tensor, reduction: str, _: DoubleDouble, format_: Format) -> Array:

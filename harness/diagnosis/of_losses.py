@@ -53,10 +53,6 @@ def _select(y: Tensor, labels: Tensor) -> Tensor:
     return y.gather(-1, labels[:, None]).squeeze(-1)
 
 
-def _squared_distance(p: Tensor, labels: Tensor) -> Tensor:
-    return ((p - functional.one_hot(labels, p.shape[-1])) ** 2).sum(-1)
-
-
 def _compute_cross_entropy(s: Setting, x: Tensor, labels: Tensor) -> Tensor:
     y = apply_by_rows(s, lambda x: torch.log_softmax(x, -1), x)
     log_p = _select(y, labels)
@@ -89,7 +85,7 @@ OPERATIONS["cross_entropy"] = Operation(_compute_cross_entropy, {
         mistake("binary", "each class has a separate binary cross-entropy; {op} normalizes over the classes",
                 lambda _, y, x, labels: (functional.softplus(x) - x * functional.one_hot(labels, x.shape[-1])).sum(-1)),
         mistake("squares", "the squared error of the probabilities is taken; {op} takes -ln of the probability",
-                lambda _, y, x, labels: _squared_distance(y.exp(), labels)),
+                lambda _, y, x, labels: ((y.exp() - functional.one_hot(labels, x.shape[-1])) ** 2).sum(-1)),
         mistake("shift", "the row maximum is subtracted inside the sum only; {op} shifts both terms",
                 lambda rows, y, x, labels: rows - x.amax(-1)),
     ),

@@ -177,7 +177,9 @@ def measure_at_infinities(
         chosen = np.isinf(limit) & (np.isnan(values) == (limits == "nan"))
     if limits == "nan":
         chosen &= _is_firm(quantity, arrays, limit, format_)
-    is_known = is_known & _has_infinity(arrays, limit.shape) & ~quantity.find_undefined(arrays) & chosen
+    is_known = (
+        is_known & _flag_rows([np.isinf(x) for x in arrays], limit.shape) & ~quantity.find_undefined(arrays) & chosen
+    )
     reference = lift(np.where(is_known, limit, values))
     return compare(
         values, reference, convert_to_ulp(np.where(inside & is_known, error, 0.0), reference, format_), format_
@@ -196,11 +198,6 @@ def _flag_rows(flags: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Return for each row whether an input has a flag, in the dimensions of the output."""
     rows = np.logical_or.reduce([x.reshape(len(x), -1).any(-1) for x in flags])
     return rows.reshape(rows.shape + (1,) * (len(shape) - 1))
-
-
-def _has_infinity(inputs: Sequence[Any], shape: tuple[int, ...]) -> Any:
-    """Return for each row whether an input is infinite."""
-    return _flag_rows([np.isinf(x) for x in inputs], shape)
 
 
 # Laws

@@ -343,7 +343,8 @@ class Quantity:
     def _estimate_by_signs(self, nodes: list[Node], results: dict[Node, Any], name: str, x: Array) -> Any:
         """Estimate the effect of all entries by random signs: twice the root mean square, for the best free shift."""
         joint = tangents(nodes, results, {name: np.ones((1, *x.shape))})[nodes[-1]]
-        signs = _signs(x.shape[-1])[:, None, :]
+        k = x.shape[-1]
+        signs = np.random.default_rng(k).choice([-1.0, 1.0], size=(FEW, 1, k))
         if joint is None:
             return 0.0
         separate = tangents(nodes, results, {name: signs * np.ones(x.shape)})[nodes[-1]]
@@ -366,10 +367,6 @@ def _root_mean_square(x: Array) -> Array:
     size = np.abs(x).max(0)
     scale = np.where((size > 0.0) & np.isfinite(size), size, 1.0)
     return np.asarray(scale * np.sqrt(((x / scale) ** 2).mean(0)))
-
-
-def _signs(k: int) -> Array:
-    return np.random.default_rng(k).choice([-1.0, 1.0], size=(FEW, k))
 
 
 def _least_shift(jacobian: Array, entries: Array) -> Array:

@@ -42,10 +42,11 @@ class _Part(BaseModel):
     def row(self) -> dict[str, Any]:
         """Return every field by name, and the median of each series, which is unknown without measurements."""
         series = [name for name, field in type(self).model_fields.items() if field.annotation == Rounds]
-        return self.model_dump(exclude=set(series)) | {name: _compute_median(getattr(self, name)) for name in series}
+        return self.model_dump(exclude=set(series)) | {name: compute_median(getattr(self, name)) for name in series}
 
 
-def _compute_median(series: Rounds) -> float | None:
+def compute_median(series: Sequence[float]) -> float | None:
+    """Return the median of a series; ``None`` without measurements."""
     return statistics.median(series) if series else None
 
 

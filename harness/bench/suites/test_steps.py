@@ -4,8 +4,6 @@ Steps with a common contract, device and batch size are interleaved. The first o
 each benchmark records its own rounds. Ratios between steps are taken within the rounds.
 """
 
-import statistics
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +15,7 @@ from harness.bench.suites.training import CONTRACTS, comparisons, problem
 from harness.calling.adapter import NotApplicable
 from harness.calling.modes import explain_missing_compiler
 from harness.case import Case
-from harness.record.bench import StepRecord, names
+from harness.record.bench import StepRecord, compute_median, names
 from harness.timing.clock import NO_ACCELERATOR, Accelerator, current_accelerator, threads
 
 BATCH_SIZES = (1, 32, 256, 1024, 8192)
@@ -116,15 +114,11 @@ def read_device_times(timed: Timed, group: Group) -> dict[str, Any]:
     """Return times on an accelerator with their rounds, and the state of the device; unknown on the CPU."""
     before, after = group.states
     clocks = ("clock_mhz", "memory_clock_mhz")
-    fields: dict[str, Any] = {name: _compute_median(timed.device_s.get(name, ())) for name in TIMES}
+    fields: dict[str, Any] = {name: compute_median(timed.device_s.get(name, ())) for name in TIMES}
     fields |= {"graph_absent": timed.graph_absent, "l2_bytes": after.l2_bytes, "power_limit_w": after.power_limit_w}
     fields |= {name.replace("_s", "_rounds_s"): tuple(timed.device_s.get(name, ())) for name in TIMES}
     fields |= {name: tuple(filter(None, (getattr(before, name), getattr(after, name)))) for name in clocks}
     return fields | {"transfer_s": tuple(group.transfer_s)}
-
-
-def _compute_median(rounds: Sequence[float]) -> float | None:
-    return statistics.median(rounds) if rounds else None
 
 
 def _validate_step(case: Case, timed: Timed, accelerator: Accelerator | None, batch_size: int) -> dict[str, Any]:

@@ -10,12 +10,9 @@ _ELEMENTARY = {
     "sign": Known("formula(x: constant): sign(x)"),
 }
 _REDUCTIONS: Table = {
-    "sum": Known("formula(x): sum(x)"),
-    "mean": Known("mean"),
+    **{name: Known(f"formula(x): {name}(x)") for name in ("sum", "max", "min")},
+    **plain("mean cumsum"),
     "var": Known("variance"),
-    "max": Known("formula(x): max(x)"),
-    "min": Known("formula(x): min(x)"),
-    "cumsum": Known("cumsum"),
 }
 _ROWS: Table = plain("softmax log_softmax logsumexp")
 _OF_ROWS = {"softmax", "log_softmax", "logsumexp"}
@@ -74,11 +71,9 @@ KERAS: Table = {
     for name, entry in {
         **ACTIVATIONS,
         "leaky_relu": Known("formula(x): where(x < 0, 0.2 * x, x)"),
-        "softmax": Known("softmax"),
-        "log_softmax": Known("log_softmax"),
+        **plain("softmax log_softmax softsign"),
         "log_sigmoid": Known("logsigmoid"),
         "hard_sigmoid": Known("hardsigmoid"),
-        "softsign": Known("softsign"),
     }.items()
     if name not in {"swish", "mish", "sigmoid"}
 }

@@ -5,14 +5,11 @@ from harness.calling.known.entry import Known, Table, plain
 _LOG_10 = "log(x) / 2.302585092994045684017991454684364207601101488628772976"
 
 ELEMENTARY: Table = {
-    **plain("exp expm1 log1p log2 tanh sinh cosh hypot reciprocal"),
-    "exp2": Known("formula(x): exp2(x)"),
-    "log": Known("formula(x: positive): log(x)"),
+    **plain("exp expm1 log1p log2 tanh sinh cosh hypot reciprocal add logaddexp"),
+    **{name: Known(f"formula(x): {name}(x)") for name in ("exp2", "sin", "cos")},
+    **{name: Known(f"formula(x: positive): {name}(x)") for name in ("log", "sqrt")},
     "log10": Known(f"formula(x: positive): {_LOG_10}"),
-    "sqrt": Known("formula(x: positive): sqrt(x)"),
     "square": Known("formula(x): x * x"),
-    "sin": Known("formula(x): sin(x)"),
-    "cos": Known("formula(x): cos(x)"),
     "tan": Known("formula(x): sin(x) / cos(x)"),
     "arctan": Known("atan"),
     "arcsin": Known("formula(x: -0.9..0.9): atan(x / sqrt(1 - x * x))"),
@@ -23,13 +20,11 @@ ELEMENTARY: Table = {
     ),
     "arccosh": Known("formula(x: 1.5..1e9): log(x + sqrt(x - 1) * sqrt(x + 1))"),
     "arctanh": Known("formula(x: -0.9..0.9): log((1 + x) / (1 - x)) / 2 | (log1p(x) - log1p(-x)) / 2"),
-    "add": Known("add"),
     "subtract": Known("formula(x, y): x - y"),
     "multiply": Known("formula(x, y): x * y"),
     "divide": Known("formula(x, y: positive): x / y"),
     "maximum": Known("formula(x, y): max(x, y)"),
     "minimum": Known("formula(x, y): min(x, y)"),
-    "logaddexp": Known("logaddexp"),
     "logaddexp2": Known(
         "formula(x, y): log(exp2(x) + exp2(y)) / log(2) | m = max(x, y); m + log1p(exp2(-abs(x - y))) / log(2)"
     ),

@@ -32,9 +32,9 @@ Table = dict[str, Known]
 """Entries by the name of the function."""
 
 
-def plain(names: str) -> Table:
-    """Return entries of functions that have the name and the inputs of their contract."""
-    return {name: Known(name) for name in names.split()}
+def plain(names: str, call: str = "") -> Table:
+    """Return entries of functions that have the name of their contract, with a common adapter."""
+    return {name: Known(name, call) for name in names.split()}
 
 
 def replace_call(table: Table, call: str) -> Table:

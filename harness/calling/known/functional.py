@@ -36,8 +36,7 @@ _ACTIVATIONS: Table = {
         "lambda f, x, w: f(x.reshape(1, -1), w.reshape(-1)).reshape(x.shape)",
     ),
     "glu": Known("glu", "lambda f, x, y: f(torch.stack([x, y], -1)).squeeze(-1)"),
-    "softmax": Known("softmax", _DIM),
-    "log_softmax": Known("log_softmax", _DIM),
+    **plain("softmax log_softmax", _DIM),
     "softmin": Known("formula(x): softmax(-x)", _DIM),
 }
 

@@ -12,7 +12,7 @@ _RENAMED |= {"atanh": "arctanh", "sub": "subtract", "mul": "multiply", "div": "d
 TORCH: Table = {
     **ELEMENTARY,
     **{name: ELEMENTARY[numpy_name] for name, numpy_name in _RENAMED.items()},
-    **plain("sigmoid relu selu rsqrt lerp logit xlogy erf erfc"),
+    **plain("sigmoid relu selu rsqrt lerp logit xlogy erf erfc pairwise_distance"),
     "celu": Known("elu"),
     "abs": Known("formula(x): abs(x)"),
     "neg": Known("formula(x): -x"),
@@ -21,22 +21,15 @@ TORCH: Table = {
     "pow": Known("formula(x): x ** 3", "lambda f, x: f(x, 3)"),
     "addcmul": Known("formula(x, y, z): x + y * z"),
     "addcdiv": Known("formula(x, y, z: positive): x + y / z"),
-    "softmax": Known("softmax", _DIM),
-    "log_softmax": Known("log_softmax", _DIM),
-    "logsumexp": Known("logsumexp", _DIM),
-    "logcumsumexp": Known("logcumsumexp", _DIM),
+    **plain("softmax log_softmax logsumexp logcumsumexp mean cumsum", _DIM),
     "sum": Known("formula(x): sum(x)", _DIM),
-    "mean": Known("mean", _DIM),
     "var": Known("variance", _DIM),
     "std": Known("standard_deviation", _DIM),
     "amax": Known("formula(x): max(x)", _DIM),
     "amin": Known("formula(x): min(x)", _DIM),
     "norm": Known("vector_norm", _DIM),
-    "cumsum": Known("cumsum", _DIM),
-    "layer_norm": Known("layer_norm", "lambda f, x: f(x, x.shape[-1:])"),
-    "rms_norm": Known("rms_norm", "lambda f, x: f(x, x.shape[-1:])"),
+    **plain("layer_norm rms_norm", "lambda f, x: f(x, x.shape[-1:])"),
     "cosine_similarity": Known("cosine_similarity", "lambda f, x, y: f(x, y, dim=-1)"),
-    "pairwise_distance": Known("pairwise_distance"),
     "cdist": Known(
         "formula(x, y): sqrt(sum((x - y) ** 2))",
         "lambda f, x, y: f(x[..., None, :], y[..., None, :]).reshape(x.shape[:-1])",
@@ -65,13 +58,11 @@ _POLYNOMIALS = {
 }
 """Formulas of degree three; torch has no gradient of these polynomials."""
 
+_NOT_IN_TORCH = {"log_expit", "rel_entr", "huber", "pseudo_huber"}
+
 TORCH_SPECIAL: Table = {
-    **{
-        name: entry for name, entry in SPECIAL.items() if name not in {"log_expit", "rel_entr", "huber", "pseudo_huber"}
-    },
-    "softmax": Known("softmax", _LAST),
-    "log_softmax": Known("log_softmax", _LAST),
-    "logsumexp": Known("logsumexp", _LAST),
+    **{name: entry for name, entry in SPECIAL.items() if name not in _NOT_IN_TORCH},
+    **plain("softmax log_softmax logsumexp", _LAST),
     **{
         name: Known(f"formula(x: {'0..1' if 'shifted' in name else '-1..1'} constant): {text}", "lambda f, x: f(x, 3)")
         for name, text in _POLYNOMIALS.items()
