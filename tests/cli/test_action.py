@@ -1,6 +1,5 @@
 """The action for GitHub and the job for GitLab: they pass for a good commit, and fail for a bad one."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from junitparser import JUnitXml
 from samples.command import Command
 from samples.composite_action import run_action
 from samples.gitlab_job import run_job
+from samples.repository import commit_all, git
 
 SETTINGS = """
 [tool.harness]
@@ -27,12 +27,6 @@ BAD = """def softmax(x):
 """
 
 
-def git(repository: Path, *words: str) -> None:
-    """Run git with a name and an address."""
-    person = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
-    subprocess.run(["git", *person, *words], cwd=repository, check=True, capture_output=True)
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with a src layout, whose branch is at the commit of `origin/main`."""
@@ -41,17 +35,15 @@ def repository(tmp_path: Path) -> Path:
     (root / "src" / "kern" / "__init__.py").write_text("", encoding="utf-8")
     (root / "src" / "kern" / "ops.py").write_text(GOOD, encoding="utf-8")
     (root / "pyproject.toml").write_text(SETTINGS, encoding="utf-8")
-    git(root, "init", "--quiet", "--initial-branch", "main")
-    git(root, "add", "--all")
-    git(root, "commit", "--quiet", "--message", "Compute softmax")
-    git(root, "update-ref", "refs/remotes/origin/main", "HEAD")
+    commit_all("Compute softmax", folder=root)
+    git("update-ref", "refs/remotes/origin/main", "HEAD", folder=root)
     return root
 
 
 def change(repository: Path, text: str) -> None:
     """Commit another implementation."""
     (repository / "src" / "kern" / "ops.py").write_text(text, encoding="utf-8")
-    git(repository, "commit", "--quiet", "--all", "--message", "Change softmax")
+    git("commit", "-q", "-a", "-m", "Change softmax", folder=repository)
 
 
 def test_a_good_commit_passes(repository: Path, tmp_path: Path, python: str) -> None:

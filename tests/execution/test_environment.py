@@ -1,11 +1,11 @@
 """The description of the machine in a run."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
+from samples.repository import git
 
 from harness.execution import environment as module
 from harness.execution.environment import accelerator_name, environment, usable_cores
@@ -36,9 +36,8 @@ def test_the_outermost_cache_is_the_one_that_is_named(tmp_path: Path) -> None:
 
 def test_commit_and_dirtiness_are_those_of_the_working_directory(workplace: Path) -> None:
     """A new file makes it dirty."""
-    run = lambda *words: subprocess.run(["git", *words], check=True, capture_output=True)  # noqa: E731
-    run("init", "-q")
-    run("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "first")
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "first")
     clean = environment()
     (workplace / "new").touch()
     assert clean.git_commit is not None

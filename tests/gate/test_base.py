@@ -1,11 +1,11 @@
 """A branch cannot switch the gate off: the policy, and that baselines exist, come from the base."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from samples.baseline import CASE, law, of
 from samples.command import Command
+from samples.repository import commit_all, git
 
 from harness.gate.base import Base, read_base
 from harness.gate.baseline import Baseline, write_baseline
@@ -16,20 +16,12 @@ from harness.record import Outcome
 POLICY = '[tool.harness.gate]\ntarget = "kernels.py:softmax"\nulp = 1.0\n'
 
 
-def git(*arguments: str) -> None:
-    """Run git with a neutral author."""
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-    subprocess.run(["git", *who, *arguments], check=True)
-
-
 @pytest.fixture
 def project(workplace: Path) -> Path:
     """Make a repository with a policy and a baseline, on a branch ``ours`` of ``main``."""
     (workplace / "pyproject.toml").write_text(POLICY, encoding="utf-8")
     write_baseline(workplace / "baseline.jsonl", Baseline({}).update(of(law())))
-    git("init", "-q", "-b", "main")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
+    commit_all("first")
     git("checkout", "-q", "-b", "ours")
     return workplace
 
@@ -140,9 +132,7 @@ def test_the_command_fails_for_a_branch_that_deletes_the_baseline_and_breaks_a_l
     kernels = workplace / "kernels.py"
     kernels.write_text("def softmax(x):\n    return x.softmax(-1)\n", encoding="utf-8")
     (workplace / "pyproject.toml").write_text("[project]\nname = 'kernels'\n", encoding="utf-8")
-    git("init", "-q", "-b", "main")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
+    commit_all("first")
     check = ("check", "kernels.py:softmax", "--no-isolate", "--law", "value", "--dtypes", "float32", "--run", "ci")
     harness_command(*check, code=0)
     text = harness_command("gate", "--run", "ci", "--base", "main", code=0).stdout

@@ -1,6 +1,5 @@
 """Tests of verdicts that only another release of torch changed: in the terminal, on the page and in the gate."""
 
-import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 import torch
 from samples.baseline import CASE, law, of
 from samples.command import Command
+from samples.repository import commit_all, git
 
 from harness.gate.baseline import Baseline, read_baseline, write_baseline
 from harness.gate.finding import exit_code
@@ -28,19 +28,6 @@ import torch
 def softplus(x):
     return x.clamp(min=0) + torch.log1p(torch.exp(-x.abs()))
 '''
-
-
-def git(*arguments: str) -> None:
-    """Run git with a neutral author."""
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-    subprocess.run(["git", *who, *arguments], check=True)
-
-
-def commit() -> None:
-    """Make a repository of the working directory, or add a commit to it."""
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "kernels")
 
 
 def backdate(file: Path) -> None:
@@ -67,7 +54,7 @@ def test_terminal_page_and_gate_name_the_operation_and_the_releases(
     harness_command(check, code=1)
     harness_command("gate kernels.py:softplus --contract softplus --run one --update", code=0)
     backdate(workplace / "baseline.jsonl")
-    commit()
+    commit_all("kernels")
     x = torch.zeros((), requires_grad=True)
     (slope,) = torch.autograd.grad(x.clamp(min=0), x)
     cause = f"held with torch 2.0.0, breaks with {NOW}: the gradient of clamp at its bound is {float(slope):g}"
@@ -106,7 +93,7 @@ def project(workplace: Path) -> Path:
         (workplace / name).parent.mkdir(exist_ok=True)
         (workplace / name).write_text(text, encoding="utf-8")
     write_baseline(workplace / "baseline.jsonl", Baseline({}).update(run(law())))
-    commit()
+    commit_all("kernels")
     return workplace
 
 
@@ -150,7 +137,7 @@ def test_a_change_of_the_case_or_of_what_it_imports_remains_a_regression(
     """A branch cannot hide a regression behind a release."""
     (project / name).write_text(f"{FILES[name]}# changed\n", encoding="utf-8")
     if is_committed:
-        commit()
+        commit_all("kernels")
     finding = gate(project)
     assert finding.outcome is Outcome.REGRESSED
     assert finding.sentence == f"{CASE} value [float32]: holds in the baseline, broken now; {CHANGED}"
@@ -183,7 +170,7 @@ def test_changed_options_and_compiled_code_count(project: Path, file: str, text:
 def test_without_history_nothing_is_put_down_to_a_release(project: Path, tmp_path: Path) -> None:
     """The last commit of a shallow clone is not the one of the baseline."""
     (project / "softmax_regression" / "scratch.py").write_text("", encoding="utf-8")
-    commit()
+    commit_all("kernels")
     git("clone", "-q", "--depth", "1", f"file://{project}", str(tmp_path / "shallow"))
     assert gate(tmp_path / "shallow").sentence.endswith(CHANGED)
     git("clone", "-q", f"file://{project}", str(tmp_path / "whole"))
@@ -204,7 +191,7 @@ def test_a_baseline_of_the_same_release_has_a_plain_regression(project: Path) ->
     """A law that holds with this release on another machine was not broken by the release."""
     other = run(law(), f"{NOW}+cpu", instructions="another processor")
     write_baseline(project / "baseline.jsonl", read_baseline(project / "baseline.jsonl").update(other))
-    commit()
+    commit_all("kernels")
     finding = gate(project)
     assert finding.outcome is Outcome.REGRESSED
     assert finding.sentence == f"{CASE} value [float32]: holds in the baseline, broken now."
@@ -214,7 +201,7 @@ def test_a_verdict_that_was_worse_before_is_not_put_down_to_a_release(project: P
     """A declared failure that is no longer declared is a change of the branch."""
     declared = run(law(status=Status.EXPECTED, largest=3.0))
     write_baseline(project / "baseline.jsonl", Baseline({}).update(declared))
-    commit()
+    commit_all("kernels")
     assert gate(project).outcome is Outcome.REGRESSED
     finding = gate(project, law(status=Status.UNEXPECTED, reason="it overflows"))
     assert f"failed with torch 2.0.0, holds with {NOW}: declared failure of value not found" in finding.sentence

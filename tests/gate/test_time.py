@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 from samples.command import Command
+from samples.repository import commit_all, git
 
 from harness.bench.workload import is_timed, standard_inputs, workload
 from harness.calling.modes import explain_missing_compiler
@@ -49,15 +50,8 @@ def repository(workplace: Path) -> Path:
     (workplace / "kernels").mkdir()
     (workplace / "kernels" / "__init__.py").write_text(KERNELS, encoding="utf-8")
     (workplace / "pyproject.toml").write_text('[tool.harness.gate]\ntarget = "kernels"\n', encoding="utf-8")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "kernels"]):
-        git(*command)
+    commit_all("kernels")
     return workplace
-
-
-def git(*arguments: str) -> None:
-    """Run git with a neutral author."""
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-    subprocess.run(["git", *who, *arguments], check=True)
 
 
 def change(repository: Path, old: str, new: str) -> None:

@@ -1,6 +1,5 @@
 """The prose check: it finds unusual phrases with place and replacement, and accepts plain text."""
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from prose.check import complaints, hits, new_lines, over_budget, over_ceiling, read, record, subjects
 from prose.phrases import OPENINGS, PHRASES, SPELLING
 from prose.text import COMMENTS, DOCSTRINGS, DOCUMENTS, MESSAGES, Sentence, of_document, of_project, of_source
+from samples.repository import git
 
 PLAIN = "The check compares the output with the exact result. "
 
@@ -145,26 +145,20 @@ def test_docstrings_have_a_ceiling_and_no_budget() -> None:
     assert list(over_budget([Sentence("One value beside another value.", "harness/a.py", 1, DOCSTRINGS)])) == []
 
 
-def git(folder: Path, *arguments: str) -> None:
-    """Run Git with a fixed author."""
-    author = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", "-C", str(folder), *author, *arguments], check=True, capture_output=True)
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A repository with an old commit, the commit that adds the check, and a later one."""
     root = tmp_path / "repository"
     root.mkdir()
-    git(root, "init", "-q", "-b", "main")
+    git("init", "-q", "-b", "main", folder=root)
     for name, subject in (
         ("old.md", "What was there before is kept beside it"),
         ("tests/prose/phrases.py", "Add the prose check"),
         ("README.md", "Show the sum beside the mean"),
     ):
         write(root, {name: f"{PLAIN}\n"})
-        git(root, "add", name)
-        git(root, "commit", "-q", "-m", subject)
+        git("add", name, folder=root)
+        git("commit", "-q", "-m", subject, folder=root)
     return root
 
 
@@ -179,7 +173,7 @@ def test_subjects_are_read_since_the_check_was_added(repository: Path) -> None:
 def test_a_shallow_clone_has_the_last_subject_only(repository: Path, tmp_path: Path) -> None:
     """The commit that added the check is not in it."""
     shallow = tmp_path / "shallow"
-    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", str(shallow))
+    git("clone", "-q", "--depth", "1", f"file://{repository}", str(shallow))
     assert [subject.text for subject in subjects(shallow)] == ["Show the sum beside the mean"]
     assert new_lines(shallow) == {}
 
