@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from harness.bench.option import SETTINGS, Settings
 from harness.calling.discovery import SHIPPED
-from harness.error import UsageError, did_you_mean, join_names, printable, require
+from harness.error import UsageError, printable, require
 from harness.isolation.environment import user_environment
 from harness.isolation.fork_server import ForkServer, start_interpreter
 from harness.isolation.forked_process import ForkedProcess
@@ -107,7 +107,7 @@ def run_suite(
     Raises
     ------
     UsageError
-        If there is no such suite, or the suite cannot load its target.
+        If the suite cannot load its target.
     IdleError
         If the target has nothing for this suite.
     KeyboardInterrupt
@@ -118,10 +118,6 @@ def run_suite(
     The file holds all finished benchmarks, and under ``harness`` whether they are complete: see
     :class:`harness.bench.suites.benchmark.Account`. If none finished, the file does not change.
     """
-    if name not in SUITES:
-        raise UsageError(
-            f"unknown suite `{name}`", rule=f"choose from {join_names(SUITES)}", remedy=did_you_mean(name, SUITES)
-        )
     limits = limits or Limits()
     refuse_changes()
     code, kept, interrupted, listener = None, 0, False, _Listener(watch, limits)
