@@ -134,8 +134,8 @@ class AuditFinding(Record):
     """Columns of the operation in the source line; equal if only the line is known."""
 
 
-class Headroom(Record):
-    """The distance of an operation from its breaking point on this batch."""
+class AuditedLine(Record):
+    """A line of the step, and one of its operations."""
 
     file: str
     line: Count
@@ -143,6 +143,11 @@ class Headroom(Record):
     module: str = ""
     backward: bool = False
     operation: str
+
+
+class Headroom(AuditedLine):
+    """The distance of an operation from its breaking point on this batch."""
+
     dtype: str
     quantity: str
     """What may grow: ``input``, ``result``; or may shrink: ``update``, ``term``."""
@@ -167,16 +172,9 @@ class Headroom(Record):
         return repr(self.breaks_at) if self.quantity == "input" else f"{self.breaks_at:.5g}"
 
 
-class Stretch(Record):
-    """Consecutive operations of one line, with the largest error of their results."""
+class Stretch(AuditedLine):
+    """Consecutive operations of one line, with the largest error of their results and its operation."""
 
-    file: str
-    line: Count
-    function: str
-    module: str = ""
-    backward: bool = False
-    operation: str
-    """The operation whose result has that error."""
     error: Size | None
     """Relative; ``None`` where a result is not finite and the truth is."""
     code: str = ""

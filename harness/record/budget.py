@@ -14,22 +14,34 @@ INDEX, READ, DECODE, TRANSFORM, FETCH = "index", "read", "decode", "transform", 
 COLLATE, HAND_OVER, PIN, AROUND, WAIT = "collate", "hand-over", "pin", "around", "wait"
 DATA_LOADER, EPOCH, STEP, UNSEEN = "DataLoader", "epoch", "step", "not attributed"
 
-PARTS: Mapping[str, str] = {
-    INDEX: "drawing indices from the sampler",
-    READ: "reading while samples are fetched",
-    DECODE: "decoding while samples are fetched",
-    TRANSFORM: "transforming while samples are fetched",
-    FETCH: "the rest of the fetch: `__getitem__` and the functions it calls",
-    COLLATE: "collating samples into a batch",
-    HAND_OVER: "transfer from a worker to the training process: pickling, pipe, use and release of shared memory",
-    PIN: "copying into page-locked memory",
-    AROUND: "loader code around torch's `DataLoader`, or instead of it",
-    DATA_LOADER: "the remaining time in torch's `DataLoader`, with the release of batches made in this process",
-    WAIT: "waiting for a worker without visible activity: it is starting or has no free core",
-    EPOCH: "ending one epoch and starting the next",
-    STEP: "the training step",
-    UNSEEN: "unattributed time",
+_PARTS: Mapping[str, tuple[str, str]] = {
+    INDEX: ("drawing indices", "drawing indices from the sampler"),
+    READ: ("reading", "reading while samples are fetched"),
+    DECODE: ("decoding", "decoding while samples are fetched"),
+    TRANSFORM: ("transforming", "transforming while samples are fetched"),
+    FETCH: ("the rest of the fetch", "the rest of the fetch: `__getitem__` and the functions it calls"),
+    COLLATE: ("collating", "collating samples into a batch"),
+    HAND_OVER: (
+        "hand-over",
+        "transfer from a worker to the training process: pickling, pipe, use and release of shared memory",
+    ),
+    PIN: ("pinning", "copying into page-locked memory"),
+    AROUND: ("code around the loader", "loader code around torch's `DataLoader`, or instead of it"),
+    DATA_LOADER: (
+        "torch's `DataLoader` itself",
+        "the remaining time in torch's `DataLoader`, with the release of batches made in this process",
+    ),
+    WAIT: (
+        "waiting for a worker without visible activity",
+        "waiting for a worker without visible activity: it is starting or has no free core",
+    ),
+    EPOCH: ("starting epochs", "ending one epoch and starting the next"),
+    STEP: ("the step", "the training step"),
+    UNSEEN: ("not attributed", "unattributed time"),
 }
+"""The parts of the batch time, as a sentence names them and as a table describes them."""
+
+PARTS: Mapping[str, str] = {part: description for part, (_, description) in _PARTS.items()}
 """The parts of the batch time, with a description."""
 
 FETCHING = (READ, DECODE, TRANSFORM, FETCH)
@@ -43,21 +55,6 @@ CLOSED = 0.05
 
 WORTH_SAYING, WORTH_IT = 0.05, 1.05
 """A part is named from this share on, and workers from this gain on."""
-
-_GERUNDS: Mapping[str, str] = {
-    INDEX: "drawing indices",
-    READ: "reading",
-    DECODE: "decoding",
-    TRANSFORM: "transforming",
-    FETCH: "the rest of the fetch",
-    COLLATE: "collating",
-    PIN: "pinning",
-    AROUND: "code around the loader",
-    WAIT: "waiting for a worker without visible activity",
-    DATA_LOADER: "torch's `DataLoader` itself",
-    EPOCH: "starting epochs",
-    STEP: "the step",
-}
 
 
 class Line(BaseModel):
@@ -162,7 +159,7 @@ class Budget(BaseModel):
     def _explain_largest(self) -> str:
         part, share = self._sort_shares()[0]
         line = next((f" ({line})" for line in self.lines if line.part == part), "")
-        words = f"{_GERUNDS.get(part, part)}{line}"
+        words = f"{_PARTS[part][0]}{line}"
         return f"{share:.0%} of the {_format_duration(self.batch_s)} per batch is {words}"
 
     def _estimate_workers(self) -> str:
@@ -173,7 +170,7 @@ class Budget(BaseModel):
 
     def _list_rest(self) -> str:
         (_, largest), *rest = self._sort_shares()
-        named = [f"{_GERUNDS.get(part, part)} {share:.0%}" for part, share in rest if share >= WORTH_SAYING]
+        named = [f"{_PARTS[part][0]} {share:.0%}" for part, share in rest if share >= WORTH_SAYING]
         return f"the other {1.0 - largest:.0%}" + (f": {', '.join(named)}" if named else " is spread over small parts")
 
     def _sort_shares(self) -> list[tuple[str, float]]:
