@@ -165,7 +165,7 @@ _ADVICE: Mapping[EventKind, Mapping[str, _Advice]] = {
     },
     EventKind.UNDERFLOW: {
         "": _Advice(_UNDERFLOW, _SCALE),
-        **dict.fromkeys(("exp", "exp2"), _Advice(_UNDERFLOW, "{underflow}")),
+        **dict.fromkeys(("exp", "exp2", "softplus", "erfc"), _Advice(_UNDERFLOW, "{underflow}")),
         **dict.fromkeys(("softmax", "sigmoid"), _Advice(_UNDERFLOW, "{log}")),
         "add": _Advice(
             "the result of {op} is zero or subnormal in {dtype}{limit}", "choose a larger constant{or_wider}"
