@@ -24,8 +24,8 @@ from .headline import headline, origin
 from .page_part import Block, Entry, Figure, Index, Note, Part
 from .reading import Reading
 from .section import Section, section
+from .section_order import Sheet, address
 from .sections import attention
-from .subject_sheet import Sheet, address
 from .summary import wrong_in
 from .text import count
 

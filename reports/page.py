@@ -24,7 +24,7 @@ from .figures.run import COLUMNS, trend_data
 from .front import front
 from .observation import build_observations, list_columns
 from .reading import Reading, read
-from .subject_sheet import sheets
+from .section_order import sheets
 from .summary import FAILING, list_sentences, list_surveyed
 from .svg import merge_styles, shorten_ids
 from .template import markdown_template, script, templates

@@ -349,7 +349,7 @@ def _finish(
     codes: Sequence[int], targets: int, files: Mapping[str, Path | None], texts: dict[str, list[str]]
 ) -> NoReturn:
     """Write the joined files, say how many targets passed, and exit."""
-    from harness.display.verdict_document import JOIN
+    from harness.display.output_format import JOIN
 
     words = ((0, "passed"), (1, "failed"), (2, "gave no answer"))
     parts = [f"{number} {word}" for code, word in words if (number := sum(result == code for result in codes))]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
-from harness.display.verdict_document import format_fixes, format_xml
+from harness.display.junit import format_xml
+from harness.display.verdict_document import format_fixes
 from harness.error import printable
 from harness.record import SCHEMA, Audit, AuditFinding, Fix, Record
 from harness.wording.audit import audit_line, finding_lines, format_place, run_lines, select_narrowest

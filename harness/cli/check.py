@@ -193,9 +193,8 @@ def _count_processes(campaign: Campaign, execution: ExecutionOptions) -> int:
 
 def _show(campaign: Campaign, results: "Results", output: Output, decided_by: str, *, verbose: bool) -> None:
     from harness.calling.discovery import explain_origin
-    from harness.display.output_format import format_check
+    from harness.display.output_format import WRITERS, format_check
     from harness.display.verdict import print_properties, print_verdicts
-    from harness.display.verdict_document import WRITERS
     from harness.wording.finding import glossary_line, unclaimed_line
     from harness.wording.verdict import census_line, verdict_line
 

@@ -51,7 +51,8 @@ def report(
     """
     if new:
         _make(runs or [RUN], output, junit, is_opened=open_)
-    from harness.display.verdict_document import Results, make_junit
+    from harness.display.junit import make_junit
+    from harness.display.verdict_document import Results
     from harness.execution.logbook import logbook
     from harness.record import RUNS, Ended, RunFolder, Verdict, early, find_unfinished, write_atomically
 

@@ -1,6 +1,6 @@
 """The formats of ``--output-format``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from harness.display.annotation import (
     Annotation,
@@ -10,11 +10,18 @@ from harness.display.annotation import (
     format_concise,
     format_github,
 )
+from harness.display.junit import join_junit, make_junit
 from harness.display.sarif import Log, make_audit_rules, make_check_rules
-from harness.display.verdict_document import Results
+from harness.display.verdict_document import Results, join_json, make_json, make_markdown
 from harness.record import Audit, Fix
 from harness.wording.audit import audit_line
 from harness.wording.verdict import verdict_line
+
+WRITERS: Mapping[str, Callable[[Results], str]] = {"json": make_json, "junit": make_junit, "markdown": make_markdown}
+"""Writers of the files of a check, by format."""
+
+JOIN: Mapping[str, Callable[[Sequence[str]], str]] = {"json": join_json, "junit": join_junit, "markdown": "\n".join}
+"""Functions that join the files of several targets, by format."""
 
 
 def format_check(kind: str, results: Results) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from harness.display.verdict_document import format_xml
+from harness.display.junit import format_xml
 from harness.error import printable
 from harness.gate.finding import findings_to_print, gate_line
 from harness.record import SCHEMA, Gate, GateFinding, Outcome, Record

@@ -10,8 +10,8 @@ from harness.error import UsageError
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, ArmError, CaseSource
 from harness.gate.confirmation import BLOCK, Evidence, Margins, visible
 from harness.gate.finding import none_reached
+from harness.gate.paired_timing import Trial, TrialSettings, reserve_machine
 from harness.gate.policy import Policy
-from harness.gate.trial import Trial, TrialSettings, reserve_machine
 from harness.record import Estimate, bounded_ratio
 
 NEVER = 1e-9

@@ -10,8 +10,8 @@ from harness.gate.arm import BASE, CANDIDATE, CONTROL, FEWER, MORE, NULL, ArmErr
 from harness.gate.base import Trees, trees
 from harness.gate.confirmation import BLOCK, Evidence, Margins, State, is_slower, is_void, seems_slower, state, visible
 from harness.gate.numerics import IN_BASELINE
+from harness.gate.paired_timing import Trial, TrialSettings, reserve_machine
 from harness.gate.policy import TABLE, Policy, read_policy
-from harness.gate.trial import Trial, TrialSettings, reserve_machine
 from harness.record import (
     Comparison,
     Estimate,

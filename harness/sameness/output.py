@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from harness.display.annotation import Annotation
+from harness.display.junit import format_xml
 from harness.display.location import Location, find_file, locate_definition, locate_operation
 from harness.display.output_format import format_annotations
 from harness.display.sarif import Log, make_rule
-from harness.display.verdict_document import format_xml
 from harness.error import printable
 from harness.record import SCHEMA, Judgment, Record, Sameness
 from harness.wording.number import list_counts

@@ -8,10 +8,10 @@ from pathlib import Path
 from junitparser import Failure, JUnitXml, TestCase, TestSuite
 
 from harness.display.annotation import Annotation, Level
+from harness.display.junit import format_xml
 from harness.display.location import Location
 from harness.display.output_format import format_annotations
 from harness.display.sarif import Log, make_rule
-from harness.display.verdict_document import format_xml
 from harness.error import UsageError, printable
 from harness.record import Tolerance, write_atomically
 from harness.tolerances.place import FINDINGS, Place, Suite

@@ -14,7 +14,7 @@ from harness.error import UsageError
 from harness.isolation.limits import Limits
 
 if TYPE_CHECKING:
-    from harness.tuner.tuning import SearchSpace
+    from harness.tuner.search_space import SearchSpace
 
 Option = typer.Option
 BATCH_SIZE = 256
@@ -142,8 +142,7 @@ def _make_space(
 
     import torch
 
-    from harness.tuner.loader_choice import worker_counts
-    from harness.tuner.tuning import SearchSpace
+    from harness.tuner.search_space import SearchSpace, worker_counts
 
     if batch_size is not None and batch_sizes is not None:
         raise UsageError("cannot use `--batch-size` together with `--batch-sizes`", remedy="leave one out")

@@ -69,12 +69,3 @@ class Choice(Configuration):
         size, *rest = self.arguments().items()
         shuffled = {"shuffle": True} if shuffle and self.kind is LoaderKind.ITEMS else {}
         return {**dict([size]), **shuffled, **dict(rest)}
-
-
-def worker_counts(cores: float) -> tuple[int, ...]:
-    """Return the numbers of workers worth a try: 0, 1, 2, half the cores, the cores, and twice as many.
-
-    Data sets that wait rather than compute gain from more workers than cores.
-    """
-    whole = max(1, round(cores))
-    return tuple(sorted({0, 1, 2, max(1, whole // 2), whole, 2 * whole}))

@@ -11,12 +11,13 @@ from harness.execution.progress import Sign
 from harness.loading.fault import LoadingError
 from harness.loading.supervision import supervise
 from harness.record import Estimate
-from harness.tuner.loader_choice import Choice, worker_counts
+from harness.tuner.loader_choice import Choice
 from harness.tuner.remark import compare_workers, remarks
 from harness.tuner.search import SearchState
+from harness.tuner.search_space import SearchSpace, worker_counts
 from harness.tuner.step import Step
 from harness.tuner.target import GRACE_S
-from harness.tuner.tuning import SearchSpace, Tuning
+from harness.tuner.tuning import Tuning
 from harness.wording.card import PRE, card
 
 

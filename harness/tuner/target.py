@@ -10,8 +10,9 @@ from harness.error import UsageError
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault
 from harness.loading.faulty_sample import diagnose, explain_collation
 from harness.loading.supervision import supervise
+from harness.tuner.search_space import SearchSpace
 from harness.tuner.step import Synthetic, load_step
-from harness.tuner.tuning import SearchSpace, Tuning, TuningResult
+from harness.tuner.tuning import Tuning, TuningResult
 
 GRACE_S = 20.0
 """Seconds after the time limit at which loading is reported as hanging."""

@@ -1,9 +1,8 @@
 """A tuning: first the kind of loader, then its settings, within a time limit."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import product
 from typing import Any
 
 import psutil
@@ -12,7 +11,7 @@ from torch.utils.data import IterableDataset
 from harness.error import UsageError
 from harness.loading.budget import measure_budget
 from harness.loading.fault import FaultKind, LoadingFault
-from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
+from harness.loading.throughput import allow_more_workers_than_cores
 from harness.record.budget import Budget
 from harness.timing.clock import alarm, current_accelerator, stop_garbage_collection, threads
 from harness.tuner.advice import Advice, examine
@@ -20,6 +19,7 @@ from harness.tuner.loader_choice import Choice, LoaderKind
 from harness.tuner.loop import Loop, Waiting
 from harness.tuner.probe import LoaderProbe
 from harness.tuner.search import LoaderSearch, LoaderSearchSettings, OutOfTime, Reason, SearchState
+from harness.tuner.search_space import SearchSpace
 from harness.tuner.slices import Measured
 from harness.tuner.step import Step, step_s, wait_for_accelerator
 from harness.wording.number import count
@@ -35,43 +35,6 @@ BUDGET_S = 0.5
 
 SLACK, LEAST_S = 0.1, 5.0
 """Share of the time limit, and seconds at least, beyond it in which no slice is interrupted yet."""
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """Settings to choose from.
-
-    Parameters
-    ----------
-    batch_sizes
-        Batch sizes; the speed is compared across them.
-    workers
-        Numbers of workers.
-    prefetch
-        Prefetch factors.
-    pin
-        Whether to try page-locked memory; useful only with an accelerator.
-    start_method
-        Start method of workers; the default of the platform if absent.
-    """
-
-    batch_sizes: Sequence[int]
-    workers: Sequence[int]
-    prefetch: Sequence[int] = (PREFETCH, 2 * PREFETCH)
-    pin: bool = False
-    start_method: str | None = None
-
-    def grid(self, kind: LoaderKind = LoaderKind.ITEMS, *, workers: bool = True) -> tuple[Choice, ...]:
-        """Return the configurations of a kind, with or without workers; settings of workers vary only with workers."""
-        numbers = self.workers if workers else [number for number in self.workers if number == 0] or self.workers
-        pins = (False, True) if self.pin else (False,)
-        choices = (
-            Choice(size, number, ahead, pin=pin, start_method=self.start_method, kind=kind)
-            if number
-            else Choice(size, pin=pin, kind=kind)
-            for size, number, ahead, pin in product(self.batch_sizes, numbers, self.prefetch, pins)
-        )
-        return tuple(dict.fromkeys(choices))
 
 
 @dataclass(kw_only=True)

@@ -18,8 +18,9 @@ from samples.command import Command, Done
 
 from harness.loading.fault import FaultKind, LoadingError, LoadingFault, timeout_fault
 from harness.tuner.loader_choice import Choice
+from harness.tuner.search_space import SearchSpace
 from harness.tuner.target import tune_target
-from harness.tuner.tuning import SearchSpace, Tuning
+from harness.tuner.tuning import Tuning
 
 SETS = """
 import os, time

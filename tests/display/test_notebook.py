@@ -25,7 +25,8 @@ from harness.surveyor.discovery import Discoveries
 from harness.tuner.loader_choice import Choice
 from harness.tuner.notebook import Tuned
 from harness.tuner.search import Reason, SearchState
-from harness.tuner.tuning import SearchSpace, Tuning
+from harness.tuner.search_space import SearchSpace
+from harness.tuner.tuning import Tuning
 from harness.wording.table.audit import audit_html
 
 
@@ -201,7 +202,8 @@ def test_an_audit_is_a_card_with_its_headroom_as_a_figure() -> None:
     """The color of its edge shows whether the audit has findings."""
     with harness.audit() as found:
         logits = torch.full((2, 3), 30.0, requires_grad=True)
-        logits.exp().sum().log().backward()
+        total = logits.exp().sum()
+        (total + (2.0 * logits).exp().sum()).log().backward()
     drawing = found.plot()
     assert drawing is not None
     assert found._repr_html_().endswith(drawing.svg)

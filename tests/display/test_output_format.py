@@ -15,9 +15,10 @@ from torch import Tensor
 
 import harness
 from harness.display.annotation import Annotation, format_concise, format_github
+from harness.display.junit import make_junit
 from harness.display.location import Location
 from harness.display.output_format import format_check
-from harness.display.verdict_document import Results, make_junit
+from harness.display.verdict_document import Results
 from harness.record import Property, Status, Verdict
 
 HERE = Path(__file__)

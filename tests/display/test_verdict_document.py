@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 import harness
-from harness.display.verdict_document import Results, make_json, make_junit, make_markdown
+from harness.display.junit import make_junit
+from harness.display.verdict_document import Results, make_json, make_markdown
 from harness.record import Verdict
 from harness.wording.verdict import verdict_line
 

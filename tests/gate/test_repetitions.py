@@ -5,7 +5,7 @@ import random
 import pytest
 from programs.gate_repetitions import LOADS, recorded, simulated
 
-from harness.gate import trial
+from harness.gate import paired_timing
 
 RUNS = 12
 
@@ -13,7 +13,7 @@ RUNS = 12
 @pytest.fixture(autouse=True)
 def short_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure as many slices as were recorded at most."""
-    monkeypatch.setattr(trial, "MAX_SLICES", 10)
+    monkeypatch.setattr(paired_timing, "MAX_SLICES", 10)
 
 
 @pytest.mark.parametrize("load", LOADS)

@@ -19,7 +19,7 @@ from harness.contracts import contracts
 from harness.error import UsageError
 from harness.gate.arm import Bench, CaseSource
 from harness.gate.base import trees
-from harness.gate.trial import reserve_machine, steal_since
+from harness.gate.paired_timing import reserve_machine, steal_since
 from harness.record import Comparison, GateFinding, RunFolder, Slices
 
 KERNELS = '''"""Two kernels."""
@@ -62,7 +62,7 @@ def change(repository: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new), encoding="utf-8")
 
 
-QUICK = "from harness.gate import trial; trial.MAX_SLICES = 5; from harness.cli import main; main()"
+QUICK = "from harness.gate import paired_timing; paired_timing.MAX_SLICES = 5; from harness.cli import main; main()"
 """The command with couples an eighth as long, because the expected effect is twenty times their resolution."""
 
 

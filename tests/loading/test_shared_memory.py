@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader, Dataset
 from harness.case import Case
 from harness.loading.fault import LoadingError
 from harness.loading.supervision import supervise
-from harness.tuner.tuning import SearchSpace, Tuning
+from harness.tuner.tuning import Tuning
+from harness.tuner.search_space import SearchSpace
 from harness.verdict.decide import decide
 from harness.verdict.job import list_jobs
 

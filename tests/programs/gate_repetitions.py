@@ -23,7 +23,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from samples.simulated_gate import Machine, Noise, ran  # noqa: E402 - found through the line above
 
-from harness.gate import trial  # noqa: E402
+from harness.gate import paired_timing  # noqa: E402
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL  # noqa: E402
 from harness.gate.finding import comparisons, exit_code, time_findings  # noqa: E402
 from harness.gate.policy import Policy  # noqa: E402
@@ -117,7 +117,7 @@ def simulated(slowdown: float, load: int, budget_s: float, rows: Sequence[Record
 def simulate(runs: int, cells: Sequence[tuple[float, int, float]]) -> int:
     """Print the counts of each cell; return 1 if identical code fails, or a slowdown of 10 % or more passes."""
     wrong = 0
-    trial.MAX_SLICES = RECORDED_SLICES
+    paired_timing.MAX_SLICES = RECORDED_SLICES
     print("slowdown  load  budget  pass  fail  no verdict")
     for slowdown, load, budget_s in cells:
         draw = random.Random(f"{slowdown} {load} {budget_s}")

@@ -7,7 +7,7 @@ from programs.audit_cost import audit_in_full, audit_within_goal, measure, peak_
 from programs.audited import audited_step
 from programs.tuner_against_all import compare
 
-from harness.tuner.tuning import SearchSpace
+from harness.tuner.search_space import SearchSpace
 
 
 def test_a_shadow_takes_more_memory_than_the_step_alone() -> None:

@@ -28,9 +28,10 @@ from harness.loading.throughput import PREFETCH, allow_more_workers_than_cores
 from harness.record import Estimate, geometric_mean, mean_ratio
 from harness.timing.clock import stop_garbage_collection, threads
 from harness.tuner.advice import examine
-from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
+from harness.tuner.loader_choice import Choice, LoaderKind
 from harness.tuner.probe import LoaderProbe
-from harness.tuner.tuning import SearchSpace, Tuning
+from harness.tuner.search_space import SearchSpace, worker_counts
+from harness.tuner.tuning import Tuning
 
 NEAR, QUICK = 0.95, 0.2
 """Goals of the tuner: share of the best rate, and share of the exhaustive time."""

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.error import UsageError
-from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
-from harness.tuner.tuning import SearchSpace, Tuning
+from harness.tuner.loader_choice import Choice, LoaderKind
+from harness.tuner.search_space import SearchSpace, worker_counts
+from harness.tuner.tuning import Tuning
 
 SECONDS = 4.0
 """Seconds per choice in an exhaustive measurement."""

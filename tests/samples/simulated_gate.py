@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from harness.gate.arm import BASE, CANDIDATE, CONTROL, NULL, CaseSource, ProcessPair, SlicePlan, SliceTimes
 from harness.gate.confirmation import Evidence, Margins
-from harness.gate.trial import Trial, TrialSettings
+from harness.gate.paired_timing import Trial, TrialSettings
 
 SOURCES = dict.fromkeys((BASE, CANDIDATE, NULL), CaseSource(Path(), "kernels", None, Path(), Path()))
 CASES = {f"kernels.case_{number}": 1e-4 * 2**number for number in range(6)}

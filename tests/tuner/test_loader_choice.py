@@ -7,8 +7,8 @@ import torch
 from torch.utils import data
 from torch.utils.data import TensorDataset
 
-from harness.tuner.loader_choice import Choice, LoaderKind, worker_counts
-from harness.tuner.tuning import SearchSpace
+from harness.tuner.loader_choice import Choice, LoaderKind
+from harness.tuner.search_space import SearchSpace, worker_counts
 
 DATASET = TensorDataset(torch.arange(10.0).reshape(10, 1), torch.arange(10))
 

@@ -12,7 +12,8 @@ from harness.tuner.loader_choice import Choice
 from harness.tuner.loop import Waiting
 from harness.tuner.remark import compare_workers, remarks
 from harness.tuner.search import Reason, SearchState
-from harness.tuner.tuning import SearchSpace, Tuning
+from harness.tuner.search_space import SearchSpace
+from harness.tuner.tuning import Tuning
 
 
 def _tuning(

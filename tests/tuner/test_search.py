@@ -20,8 +20,8 @@ from harness.tuner.search import (
     Reason,
     SearchState,
 )
+from harness.tuner.search_space import SearchSpace
 from harness.tuner.slices import Measured, differ, overall, rates_of
-from harness.tuner.tuning import SearchSpace
 
 GRID = SearchSpace((32, 128, 512), (0, 1, 2, 4), (2, 4)).grid()
 

@@ -8,8 +8,8 @@ from samples.simulated_gate import CASES, Load, Machine, ran
 from harness.gate.arm import CANDIDATE, FEWER, MORE, SlicePlan
 from harness.gate.confirmation import BLOCK, Evidence
 from harness.gate.finding import comparisons, exit_code, none_reached, time_findings
+from harness.gate.paired_timing import ARMS, MAX_SLICES, MIN_SLICES, RESERVE, Cost, make_schedule
 from harness.gate.policy import Policy
-from harness.gate.trial import ARMS, MAX_SLICES, MIN_SLICES, RESERVE, Cost, make_schedule
 from harness.timing.clock import ROUND_S
 
 
