@@ -171,7 +171,7 @@ def _build_entry(sheet: Sheet, reading: Reading) -> Entry:
     ran = [verdict for verdict in verdicts if verdict.status is not Status.SKIPPED]
     if not ran:
         contents = ", ".join(section.title.lower() for section in sheet.sections)
-        return Entry(sheet.name, sheet.title, "" if sheet.kind == "run" else contents)
+        return Entry(sheet.name, sheet.title, contents if sheet.kind in {"operation", "model"} else "")
     counts, laws = Counter(verdict.status for verdict in ran), count(count_laws(ran), "law")
     failed = count_laws(verdict for verdict in ran if verdict.status.fails)
     cases = count(len({verdict.case for verdict in verdicts}), "case")

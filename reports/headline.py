@@ -1,5 +1,6 @@
 """The head of a report: the verdict in words, and the subject and the environment of the run."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from harness.record import Audit, Status, early
@@ -28,7 +29,9 @@ def headline(reading: Reading) -> str:
     rest += [finding.sentence for finding in reading.gate.findings if finding.outcome in FAILING]
     if failures:
         first = failures[0]
-        text = cut(sentence(first).splitlines()[0].rstrip("."), limit=MAX_CHARACTERS)
+        # The card below names the law; a title says only what happened.
+        what = re.sub(r"^\w+ is broken: ", "", sentence(first).splitlines()[0].rstrip("."))
+        text = cut(what, limit=MAX_CHARACTERS)
         named = text if text.startswith(first.case) else f"{first.case}: {text}"
         return f"{named}. {_count_rest(reading, len(failures) - 1, len(rest) + len(audited))}"
     number = len(audited) + len(rest)

@@ -26,6 +26,11 @@ class TensorCall:
     keywords: Mapping[str, cst.BaseExpression]
     node: cst.Call
 
+    @property
+    def is_method(self) -> bool:
+        """Whether the tensor stands before the name, as in `x.f(...)`."""
+        return isinstance(self.node.func, cst.Attribute) and self.node.func.value is self.tensor
+
     def axis(self) -> cst.BaseExpression | None:
         """Return the axis that the call names."""
         named = self.keywords.get("dim", self.keywords.get("axis"))
@@ -244,7 +249,7 @@ class _ExpressionReplacer(cst.CSTTransformer):
 def replace_expressions(code: Code, texts: Mapping[cst.CSTNode, str], name: str) -> str:
     """Return the text of the module with expressions replaced, and without assignments that nothing reads any more."""
     before = _find_read_names(code.function)
-    text = code.module.visit(_ExpressionReplacer(texts)).code
+    text = _import_torch(code.module.visit(_ExpressionReplacer(texts))).code
     while True:
         parsed = find_code(text, name)
         assert parsed is not None, "the function is still there"
@@ -254,6 +259,27 @@ def replace_expressions(code: Code, texts: Mapping[cst.CSTNode, str], name: str)
         if shorter == text:
             return text
         text = shorter
+
+
+def _import_torch(module: cst.Module) -> cst.Module:
+    """Return a module that imports torch if it uses it, below its docstring and the imports of `__future__`."""
+    names = [node for node in _walk(module) if isinstance(node, cst.Name | cst.ImportAlias)]
+    bound = {
+        node.evaluated_alias or node.evaluated_name.split(".")[0] for node in names if isinstance(node, cst.ImportAlias)
+    }
+    if "torch" in bound or not any(isinstance(node, cst.Name) and node.value == "torch" for node in names):
+        return module
+    at = next((index for index, line in enumerate(module.body) if not _stands_first(line)), len(module.body))
+    added = cst.parse_module("import torch\n").body
+    return module.with_changes(body=[*module.body[:at], *added, *module.body[at:]])
+
+
+def _stands_first(line: cst.CSTNode) -> bool:
+    """Whether a statement is a docstring or an import from `__future__`."""
+    first = line.body[0] if isinstance(line, cst.SimpleStatementLine) else None
+    if isinstance(first, cst.ImportFrom):
+        return isinstance(first.module, cst.Name) and first.module.value == "__future__"
+    return isinstance(first, cst.Expr) and isinstance(first.value, cst.SimpleString)
 
 
 def _find_read_names(function: cst.FunctionDef) -> set[str]:

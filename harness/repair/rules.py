@@ -255,7 +255,8 @@ def shift(code: Code, node: cst.BaseExpression) -> str | None:
         if pair is None or total is None or top is None:
             continue
         if code.is_same(total.tensor, pair[0]) and code.is_same(top, x):
-            return f"{code.torch}.exp({_subtract_maximum(code, x, total)})"
+            shifted = _subtract_maximum(code, x, total)
+            return f"({shifted}).exp()" if call.is_method else f"{code.torch}.exp({shifted})"
     return None
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.command.option_groups import takes_options
-from harness.command.options import ContractOption, Output, say
+from harness.command.options import ContractOption, Output, QuietOption, say
 from harness.command.panels import thorough_option
 from harness.command.runner import Work, run
 from harness.error import UsageError
@@ -59,6 +59,7 @@ def same(
             metavar="N",
         ),
     ] = None,
+    quiet: QuietOption = False,
     output: Output,
 ) -> None:
     """Decide whether two functions or two training steps differ by more than rounding.
@@ -135,12 +136,12 @@ def same(
         early = comparison.early
         with output.written(lambda kind: write_document(kind, judgments, early)) as written:
             if output.is_full:
-                for judgment in judgments:
+                for judgment in () if quiet else judgments:
                     title = judgment.name or (judgment.title if is_package else judgment.under)
                     about = f"{title}: " if len(pairs) > 1 else ""
                     say(f"{judgment.answer.upper():<10}  {about}{judgment.sentence}")
                 say(*written)
-                say(*([summarize(judgments, early)] if first is None or is_package or early else []))
+                say(*([summarize(judgments, early)] if first is None or is_package or early or quiet else []))
             else:
                 say(*format_judgments(output.output_format, judgments, early))
         return int(any(judgment.fails for judgment in judgments))

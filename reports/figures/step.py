@@ -180,7 +180,7 @@ def _compare(frame: pd.DataFrame) -> str:
         rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="first")
         if {"scratch", "concise"} <= set(rows.columns) and len(pairs := rows.dropna(subset=["scratch", "concise"])):
             scratch, concise, batch = pairs["scratch"].iloc[-1], pairs["concise"].iloc[-1], pairs.index[-1]
-            position = f"On {'the CPU' if device == 'cpu' else device} at batch {batch}"
+            position = f"On {'the CPU' if device == 'cpu' else device} at batch {batch:,}"
             # Interleaved steps have a figure of their ratio within the rounds.
             in_turns = group["floor_s"].notna().any()
             ratio = "" if in_turns else f": scratch takes {times(scratch / concise)} as long as concise"

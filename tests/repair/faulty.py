@@ -48,7 +48,7 @@ FAULTY = (
     total = exponentials.sum(1, keepdim=True)
     return exponentials / total
 """,
-        ("torch.exp(logits - logits.amax(1, keepdim=True))",),
+        ("(logits - logits.amax(1, keepdim=True)).exp()",),
     ),
     Faulty(
         "log_softmax",

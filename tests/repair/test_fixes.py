@@ -61,6 +61,20 @@ def test_numbers_inputs_and_reductions_of_a_sentence_are_put_right(body: str, se
     assert not any(fixed in text for text in rewritten(source, mistakes=[sentence]))
 
 
+def test_a_file_that_does_not_import_torch_gets_a_working_fix() -> None:
+    """A method stays a method. A function of torch is imported below the docstring and the imports of `__future__`."""
+    (method, *_) = (
+        found.text for found in list_candidates("def f(x):\n    e = x.exp()\n    return e / e.sum(-1)\n", "f")
+    )
+    assert method == "def f(x):\n    e = (x - x.amax(-1, keepdim=True)).exp()\n    return e / e.sum(-1)\n"
+    head = '"""Words."""\nfrom __future__ import annotations\n'
+    (function, *_) = (
+        found.text for found in list_candidates(f"{head}def f(x):\n    return (1 + x.exp()).log()\n", "f")
+    )
+    assert function.startswith(f"{head}import torch\n")
+    assert function.count("import torch") == 1
+
+
 def test_the_axis_is_carried_over() -> None:
     """The shift uses the axis of the sum."""
     body = "        e = torch.exp(x)\n        return e / e.sum(self.dim, keepdim=True)\n"
