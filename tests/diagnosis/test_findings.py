@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 import torch
+from diagnosis.wrong_losses import softmax_over_columns
+from diagnosis.wrong_statistics import layer_norm_unbiased
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,17 +15,6 @@ from harness.findings import findings
 from harness.record import Mistake, Status, Verdict
 from harness.wording.finding import finding_block, format_source, sentence
 from harness.wording.verdict import violation_block
-
-
-def softmax_of_columns(x: Tensor) -> Tensor:
-    """The textbook form along the wrong axis."""
-    e = torch.exp(x - x.amax(-1, keepdim=True))
-    return e / e.sum(0, keepdim=True)
-
-
-def unbiased(x: Tensor) -> Tensor:
-    """Layer normalization by n - 1."""
-    return (x - x.mean(-1, keepdim=True)) / torch.sqrt(x.var(-1, keepdim=True) + 1e-5)
 
 
 def guarded(x: Tensor, labels: Tensor) -> Tensor:
@@ -38,8 +29,8 @@ def checked(function: Callable[..., Any], contract: str, *laws: str) -> list[Ver
 
 
 @pytest.mark.parametrize(("function", "contract", "laws", "first"), [
-    (softmax_of_columns, "softmax", ("value", "rows_sum_to_one", "row_alone", "shift_invariant"), "columns (axis 0)"),
-    (unbiased, "layer_norm", ("value", "gradient", "mean_square_at_most_one"), "divided by n - 1"),
+    (softmax_over_columns, "softmax", ("value", "rows_sum_to_one", "row_alone", "shift_invariant"), "columns (axis 0)"),
+    (layer_norm_unbiased, "layer_norm", ("value", "gradient", "mean_square_at_most_one"), "divided by n - 1"),
     (guarded, "cross_entropy", ("value", "gradient", "impossible_label"), "cannot exceed 18.421 = -ln(1e-08)"),
 ])  # fmt: skip
 def test_what_follows_from_a_mistake_is_one_finding(
@@ -74,9 +65,9 @@ def test_a_floor_in_the_logarithm_of_a_formula_is_one_finding() -> None:
 
 def test_the_block_shows_the_line_with_carets() -> None:
     """The line stands below the sentence."""
-    verdicts = checked(unbiased, "layer_norm", "value")
+    verdicts = checked(layer_norm_unbiased, "layer_norm", "value")
     lines = finding_block(findings(verdicts)[0], verdicts, width=80).splitlines()
-    place = next(number for number, line in enumerate(lines) if "test_findings.py:" in line)
+    place = next(number for number, line in enumerate(lines) if "wrong_statistics.py:" in line)
     assert lines[place + 1].strip().startswith("return (x - x.mean(-1, keepdim=True))")
     carets = lines[place + 2]
     start = carets.index("^")
@@ -85,7 +76,7 @@ def test_the_block_shows_the_line_with_carets() -> None:
 
 def test_the_block_of_a_law_names_the_mistake() -> None:
     """A failed test prints this block; the usual cause of the law stays below."""
-    (verdict,) = checked(unbiased, "layer_norm", "value")
+    (verdict,) = checked(layer_norm_unbiased, "layer_norm", "value")
     block = violation_block(verdict)
     assert "mistake    the variance is divided by n - 1; layer_norm divides by n (" in block
     assert "look at    the mean is not subtracted" in block
