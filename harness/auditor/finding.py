@@ -64,6 +64,9 @@ class Findings:
         for wrong in self.watching.indices:
             self._trace_indices(wrong)
         self.notes += self.watching.scaling.notes
+        cells = self.watching.shadows.cells.values()
+        kept = [cell.state.writer for cell in cells if not cell.alive.expired()]
+        self.watching.training.check_dropped(self.watching.operations, kept)
         lost = find_lost_updates(self.watching.changes.updates, self.watching.ends)
         of_rules = [*self.watching.rules.findings.values(), *self.watching.training.findings]
         findings = [*map(_convert_cause, self._found.values()), *of_rules, *lost]

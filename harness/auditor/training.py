@@ -18,6 +18,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from harness.auditor.end import Ends, EngineHook, disable_tracking
 from harness.auditor.line import Line, Lines
+from harness.auditor.operation import Operation
 from harness.auditor.wording import make_finding
 from harness.compat.torch import BatchNorm, Dropout, clip_module, foreach_norm, version_of
 from harness.record.audit import AuditFinding, AuditKind
@@ -39,6 +40,9 @@ AVERAGES = {"exp_avg", "momentum_buffer", "square_avg"}
 
 KNOWN_AS = {"learning_rate": "lr", "lrate": "lr", "wd": "weight_decay", "l2": "weight_decay", "epsilon": "eps"}
 """Names of settings elsewhere, and of torch."""
+
+UPDATES = {"sub", "add", "lerp", "addcmul", "addcdiv"}
+"""Operations that return a changed parameter as a new tensor."""
 
 _LEFT: Left = []
 """Parameters of the latest audited step."""
@@ -358,6 +362,24 @@ class Training(EngineHook):
                 sentence = f"the model is trained in evaluation mode: {type(layer).__name__} {what}"
                 self._report(line, "forward", sentence, "call model.train() before the step")
 
+    def check_dropped(self, operations: Sequence[Operation], kept: Iterable[Operation | None]) -> None:
+        """Report updated values of parameters that nothing uses, writes or keeps, as after ``p = p - step`` in a loop.
+
+        ``kept`` has the operations whose results are still in memory.
+        """
+        last = max((operation.number for operation in operations if operation.backward), default=len(operations))
+        used = {id(writer) for operation in operations for writer in operation.writers} | set(map(id, kept))
+        dropped: dict[Line, list[int]] = {}
+        for operation in operations:
+            leaf = next((source.leaf for source in operation.sources if source.leaf in self._ends.leaves), None)
+            is_update = operation.number > last and operation.name in UPDATES and id(operation) not in used
+            if is_update and leaf is not None and leaf not in self._ends.updated and _has_gradient(operation):
+                dropped.setdefault(operation.line, []).append(leaf)
+        for line, leaves in dropped.items():
+            parameters = self._list([self._ends.leaves[leaf] for leaf in leaves])
+            sentence = f"the result is a new tensor that nothing keeps, so that the step leaves {parameters} unchanged"
+            self._report(line, "sub", sentence, "change the parameter in place under torch.no_grad(), as in p -= step")
+
     # Words
 
     def _list_unheld(self) -> list[Tensor]:
@@ -376,6 +398,17 @@ class Training(EngineHook):
         found = make_finding((AuditKind.TRAINING, sentence, remedy), line, operation, torch.float32)
         if not any((found.line, found.sentence) == (other.line, other.sentence) for other in self.findings):
             self.findings.append(found)
+
+
+def _has_gradient(operation: Operation) -> bool:
+    """Whether an operation depends on a result of a backward pass."""
+    seen = pending = {operation}
+    while pending:
+        pending = {writer for later in pending for writer in later.writers} - seen
+        if any(earlier.backward for earlier in pending):
+            return True
+        seen |= pending
+    return False
 
 
 def _identify_gradient(parameter: Tensor) -> tuple[int, int] | None:

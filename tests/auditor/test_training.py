@@ -15,13 +15,15 @@ from harness.record.audit import AuditFinding, AuditKind
 X, Y = torch.randn(16, 4), torch.randint(0, 3, (16,))
 
 
-def find(step: Callable[..., None], model: nn.Module, steps: int = 1) -> list[AuditFinding]:
+def find(step: Callable[..., object], model: nn.Module, steps: int = 1) -> list[AuditFinding]:
     """Return the findings about training logic in some steps."""
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
     found: list[AuditFinding] = []
     for _ in range(steps):
         with audit() as followed:
-            step(model, optimizer)
+            # The caller keeps the returned values.
+            kept = step(model, optimizer)
+        del kept
         found += followed.findings
     return [finding for finding in found if finding.kind is AuditKind.TRAINING]
 
@@ -301,11 +303,87 @@ def zero_factor(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
 
 
 SCALER = torch.amp.GradScaler("cpu")
+
+
+def slope(parameter: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of a parameter."""
+    assert parameter.grad is not None
+    return parameter.grad
+
+
+def dropped_update(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Bind the name of the loop to the updated value."""
+    model.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    with torch.no_grad():
+        for p in model.parameters():
+            p = p - 0.1 * slope(p)  # type: ignore[assignment]
+
+
+def dropped_adam(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Compute the step of Adam by hand, and bind the result to a name."""
+    F.cross_entropy(model(X), Y).backward()
+    for p in model.parameters():
+        average, square = 0.1 * slope(p), 0.001 * slope(p) ** 2
+        new = p.detach() - 0.1 * average / (square.sqrt() + 1e-8)
+        del new
+    model.zero_grad()
+
+
+def written_update(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Write the updated values in three ways."""
+    model.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    first, second, *others = model.parameters()
+    with torch.no_grad():
+        first.copy_(first - 0.1 * slope(first))
+        second.data = second - 0.1 * slope(second)
+        for p in others:
+            p -= 0.1 * slope(p)  # type: ignore[misc]
+
+
+def new_parameters(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Replace the parameters by new ones."""
+    F.cross_entropy(model(X), Y).backward()
+    for layer in model:
+        assert isinstance(layer, nn.Linear)
+        layer.weight = nn.Parameter((layer.weight - 0.1 * slope(layer.weight)).detach())
+
+
+def functional_update(model: nn.Sequential, _: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """Return the updated values."""
+    model.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    return [p.detach() - 0.1 * slope(p) for p in model.parameters()]
+
+
+def inner_step(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Train with the gradient after a step that is not kept."""
+    optimizer.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    fast = {name: (p - 0.1 * slope(p)).detach().requires_grad_() for name, p in model.named_parameters()}
+    loss = F.cross_entropy(torch.func.functional_call(model, fast, (X,)), Y)
+    for p, gradient in zip(model.parameters(), torch.autograd.grad(loss, list(fast.values())), strict=True):
+        p.grad = gradient
+    optimizer.step()
+
+
+def length_of_the_step(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Measure the next step before it is made."""
+    optimizer.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    with torch.no_grad():
+        sizes = [(p - 0.1 * slope(p)).norm().item() for p in model.parameters()]
+    assert min(sizes) >= 0.0
+    optimizer.step()
+
+
 RIGHT = (
     *(right, clearing_at_the_end, unscaled_clipping, attack, warm_up, pairs, half_used),
     *(gradient_surgery, new_model, closure, zero_factor),
+    *(written_update, new_parameters, functional_update, inner_step, length_of_the_step),
 )
-WRONG = {
+WRONG: dict[Callable[..., object], str] = {
     column_in_a_loss: "a square of 16 x 16",
     sigmoid_twice: "sigmoid is applied to probabilities",
     no_logarithm: "and gets probabilities",
@@ -331,18 +409,20 @@ WRONG = {
     zero_factors: "so that they stay 0",
     other_name: "learning_rate = 0.1 of a group is ignored: lr is 0.01",
     frozen_by_attribute: "freezes no parameter",
+    dropped_update: "new tensor that nothing keeps",
+    dropped_adam: "new tensor that nothing keeps",
 }
 
 
 @pytest.mark.parametrize("step", WRONG, ids=lambda step: step.__name__)
-def test_a_mistake_of_training_logic_is_named(step: Callable[..., None]) -> None:
+def test_a_mistake_of_training_logic_is_named(step: Callable[..., object]) -> None:
     """Each mistake has one finding, with its cause."""
     found = find(step, nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), steps=2 if step is no_clearing else 1)
     assert [WRONG[step] in finding.sentence for finding in found] == [True], found
 
 
 @pytest.mark.parametrize("step", RIGHT, ids=lambda step: step.__name__)
-def test_a_right_step_has_none(step: Callable[..., None]) -> None:
+def test_a_right_step_has_none(step: Callable[..., object]) -> None:
     """Steps that look like a mistake have no finding."""
     assert not find(step, nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3)), steps=2)
 
