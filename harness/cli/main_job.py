@@ -44,7 +44,7 @@ PARTS = (
     Part("all other functions", "check cases --without softmax_regression.* --jobs 2", 120.0),
     Part("breaking points", f"survey {CHAPTER} --jobs 2 --batches 10 --quiet", 60.0),
     Part("trainings", "train --quiet", 15.0),
-    Part("functions from scratch and concise ones", "same cases --quiet", 20.0),
+    Part("cases from scratch and concise ones", "same cases --quiet", 45.0),
     Part("audit of a step", f"audit {CHAPTER}.scratch:well_scaled --quiet", 4.0),
     Part("audit of a step that overflows", f"audit {CHAPTER}.scratch:badly_scaled --expect overflow --quiet", 4.0),
     Part(

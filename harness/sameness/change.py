@@ -33,6 +33,10 @@ KINDS = {
 }
 
 
+KEEPING = ("threads", "seed", "processor", "release")
+"""Changes that leave the code unchanged, so that it need not be a function of tensors."""
+
+
 class Change(Record):
     """A kind of change, and its value; empty if the kind has none."""
 

@@ -78,9 +78,9 @@ def same(
     compared, such as fused = { a = "mine.py:softmax", b = "torch:softmax" }.
 
     A step is a function without arguments, which is called three times. Returned
-    tensors, gradients, weights and buffers are compared. Of a package of cases,
-    each function is compared under the change, or each one from scratch with each
-    concise one.
+    tensors, gradients, weights and buffers are compared; of functions, the
+    gradients in the inputs. Of a package of cases, each one is compared under the
+    change, or each one from scratch with each concise one.
 
     Two releases of torch, or paths of Python interpreters, are compared bit by bit
     in the elementary operations; exact arithmetic decides which result is better.

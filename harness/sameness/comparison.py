@@ -1,6 +1,6 @@
 """The comparison of two targets, or of a target and its changed run, in a process that imports user code."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
@@ -11,12 +11,12 @@ from harness.case import Case
 from harness.contracts import claimed, contract_named
 from harness.error import UsageError
 from harness.record import Accuracy, Judgment, Sameness
-from harness.sameness.change import Change
+from harness.sameness.change import KEEPING, Change
 from harness.sameness.changed_run import record_changed
 from harness.sameness.inputs import choose_inputs
 from harness.sameness.judgment import NAMES, judge
 from harness.sameness.pair import Pair, Pairs, make_pair
-from harness.sameness.recording import Recording
+from harness.sameness.recording import RETURNED, Recording
 from harness.sameness.side import Side
 from harness.timing.clock import threads
 from harness.tolerances.assertion import judge_result
@@ -31,7 +31,8 @@ def compare_pair(pair: Pair, report: Callable[[str], object] = lambda _: None) -
     UsageError
         If its sides cannot be called on the same inputs.
     """
-    sides = [Side(target, pair.contract, pair.declares) for target in (pair.first, pair.second) if target is not None]
+    targets = ((pair.first, pair.declares), (pair.second, pair.second_declares))
+    sides = [Side(target, pair.contract, declares) for target, declares in targets if target is not None]
     report(pair.first)
     return pair.add_names(compare_sides(sides, pair))
 
@@ -40,10 +41,7 @@ def compare_sides(sides: Sequence[Side], pair: Pair) -> Judgment:
     """Record and judge two sides, or one and its change; raises as :func:`compare_pair`."""
     if len({side.is_step for side in sides}) > 1:
         raise UsageError("cannot compare a step with a function", rule="only a step takes no arguments")
-    name, batches = choose_inputs(sides, pair.shapes)
-    for side in sides:
-        side.batches = batches
-    names = NAMES
+    name, names = choose_inputs(sides, pair.shapes), NAMES
     if pair.change is None:
         recordings = sides[0].record(), sides[1].record()
     else:
@@ -53,7 +51,7 @@ def compare_sides(sides: Sequence[Side], pair: Pair) -> Judgment:
         judgment = judge(*recordings, names=names)
     if name is None or judgment.answer is Sameness.SAME_BITS or pair.change is not None:
         return judgment
-    found = [_measure_accuracy(name, pair.declares, recording, batches) for recording in recordings]
+    found = [_measure_accuracy(name, side, recording) for side, recording in zip(sides, recordings, strict=True)]
     accuracies = tuple(accuracy for accuracy in found if accuracy is not None)
     if len(accuracies) < len(found):
         return judgment
@@ -121,14 +119,12 @@ def same(
 # Bounds
 
 
-def _measure_accuracy(
-    name: str, declares: Mapping[str, Any], recording: Recording, batches: Sequence[Sequence[Any]]
-) -> Accuracy | None:
+def _measure_accuracy(name: str, side: Side, recording: Recording) -> Accuracy | None:
     """Return the error that is the largest share of the bound of a contract; ``None`` if these inputs have no bound."""
     worst = Accuracy(deviation=0.0, bound=0.0)
-    for result in recording.results.values():
+    for result in (result for result in recording.results.values() if result.kind == RETURNED):
         try:
-            verdict, *_ = judge_result(result.value, name, batches[result.call - 1], declares)
+            verdict, *_ = judge_result(result.value, name, side.batches[result.call - 1], side.declares)
         except AssertionError:
             return Accuracy(deviation=float("inf"), bound=0.0)
         except UsageError:
@@ -150,10 +146,10 @@ def _describe_bounds(name: str, accuracies: Sequence[Accuracy]) -> str:
 
 
 def list_pairs(target: str, changes: Sequence[Change], report: Callable[[str], object]) -> Pairs:
-    """Return the pairs of a package of cases: each function under each change.
+    """Return the pairs of a package of cases: each case under each change that fits it.
 
-    Without changes, each function from scratch is compared with each concise one of the same family, contract and
-    conventions.
+    Without changes, each case from scratch is compared with each concise one of the same family and contract. Different
+    conventions are declared differences.
 
     Raises
     ------
@@ -162,18 +158,24 @@ def list_pairs(target: str, changes: Sequence[Change], report: Callable[[str], o
     """
     cases = Target(target).cases()
     report(target)
-    functions = [case for case in map(claimed, cases) if contract_named(case.contract).form == "function"]
-    sides = [Pair(first=case.target, contract=case.contract, declares=case.declares) for case in functions]
-    pairs = [side.model_copy(update={"change": change}) for side in sides for change in changes] or [
-        side.model_copy(update={"second": second.target, "is_declared": bool(first.breaks or second.breaks)})
-        for (side, first), second in product(zip(sides, functions, strict=True), functions)
-        if (first.style, second.style) == ("scratch", "concise") and _get_key(first) == _get_key(second)
+    claims = [(case, contract_named(case.contract).form) for case in map(claimed, cases)]
+    changed = [
+        _make_pair(case, change=change)
+        for (case, form), change in product(claims, changes)
+        if form == "function" or (form != "delivery" and change.kind in KEEPING)
+    ]
+    pairs = changed or [
+        _make_pair(first, second=second.target, second_declares=second.declares, is_declared=is_declared)
+        for (first, form), (second, _) in product(claims, claims)
+        if (first.style, second.style) == ("scratch", "concise") and form != "delivery"
+        if (first.family, first.contract) == (second.family, second.contract)
+        for is_declared in [bool(first.breaks or second.breaks or first.declares != second.declares)]
     ]
     if not pairs:
-        rule = "it must have functions from scratch and concise ones for the same contract"
+        rule = "it must have cases from scratch and concise ones for the same contract"
         raise UsageError(f"no pairs in `{target}`", rule=rule)
     return Pairs(pairs=tuple(pairs))
 
 
-def _get_key(case: Case) -> tuple[str, str, Mapping[str, Any]]:
-    return case.family, case.contract, case.declares
+def _make_pair(case: Case, **fields: Any) -> Pair:
+    return Pair(first=case.target, contract=case.contract, declares=case.declares, **fields)

@@ -79,12 +79,13 @@ class SentRecording(Record):
 
 
 def record_elsewhere(
-    target: str, contract: str | None, shapes: Sequence[Sequence[int]], report: Callable[[str], object]
-) -> SentRecording:
+    target: str, contract: str | None, declares: Mapping[str, Any], shapes: Sequence[Sequence[int]],
+    report: Callable[[str], object],
+) -> SentRecording:  # fmt: skip
     """Record a target in this process, and return what can be sent."""
-    side = Side(target, contract)
+    side = Side(target, contract, declares)
     report(target)
-    _, side.batches = choose_inputs([side], shapes)
+    choose_inputs([side], shapes)
     recording = side.record()
     results = {
         name: SentResult(
@@ -116,7 +117,7 @@ def begin_elsewhere(side: Side, change: Change, shapes: Sequence[Sequence[int]])
     UsageError
         If the process cannot be made, or does not return a recording.
     """
-    arguments = {"target": side.target, "contract": side.contract, "shapes": shapes}
+    arguments = {"target": side.target, "contract": side.contract, "declares": side.declares, "shapes": shapes}
     # The process inherits the memory limit of this one, and is not allowed to raise it.
     with Delegate(
         "harness.sameness.elsewhere:record_elsewhere", limits=Limits(memory_gib=None), **_make_options(change)

@@ -1,4 +1,4 @@
-"""The inputs of functions: the examples of a contract, or random numbers of given shapes."""
+"""The inputs of functions, trainings and loaders: the examples of a contract, or random numbers of given shapes."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,17 +13,20 @@ from harness.contracts import claimed, contract_named
 from harness.error import UsageError, join_names
 from harness.floats import FORMATS
 from harness.record import SEED
-from harness.sameness.side import Batches, Side
+from harness.sameness.side import Side
 from harness.verdict.draw import draw_all_examples
 
 EXAMPLES = 4
-"""Batches of a contract; each is followed by its rows in reverse order, so that a stale cache is noticed."""
+"""Batches of a contract; of a function, each is followed by its rows in reverse order, so that a stale cache shows."""
 
 
-def choose_inputs(sides: Sequence[Side], shapes: Sequence[Sequence[int]]) -> tuple[str | None, Batches]:
-    """Return the contract of functions without shapes, and the batches on which functions are called."""
+def choose_inputs(sides: Sequence[Side], shapes: Sequence[Sequence[int]]) -> str | None:
+    """Choose the batches on which functions are called, and return their contract if they need no shapes."""
     name = None if sides[0].is_step or shapes else _find_contract([side.case for side in sides])
-    return name, _draw_shapes(shapes) if name is None else _draw_batches(name)
+    batches = _draw_shapes(shapes) if name is None else _draw_batches(name)
+    for side in sides:
+        side.form, side.batches = "function" if name is None else contract_named(name).form, batches
+    return name
 
 
 def _find_contract(cases: Sequence[Case]) -> str:
@@ -40,13 +43,17 @@ def _find_contract(cases: Sequence[Case]) -> str:
 
 
 def _draw_batches(name: str) -> list[list[Any]]:
-    """Return inputs of a contract, as a check draws them in float32, each also in reverse order of rows."""
+    """Return inputs of a contract, as a check draws them in float32; of functions, each also in reverse order."""
     contract = contract_named(name)
-    law = next((law for law in contract.laws if law.group == "value"), None)
-    if law is None or contract.form != "function":
-        raise UsageError(f"cannot compare `{name}`", rule="it must be a function of tensors")
-    examples = draw_all_examples(law.inputs or contract.inputs, FORMATS["float32"], examples=EXAMPLES, seed=SEED)
+    if contract.form == "delivery":
+        raise UsageError(f"cannot compare `{name}`", rule="it must be a function of tensors or files")
+    law = next((law for law in contract.laws if law.group == "value"), contract.laws[0])
+    kinks = [law.inputs for law in contract.laws if law.name == "gradient_at_zero" and law.inputs]
+    drawn = [(law.inputs or contract.inputs, EXAMPLES), *((inputs, 1) for inputs in kinks)]
+    examples = [x for inputs, n in drawn for x in draw_all_examples(inputs, FORMATS["float32"], examples=n, seed=SEED)]
     batches = [[example[read][0] if contract.grouped else example[read] for read in law.reads] for example in examples]
+    if contract.form != "function":
+        return batches
     reversed_batches = [[x.flip(0) if isinstance(x, Tensor) and x.ndim else x for x in batch] for batch in batches]
     return [batch for pair in zip(batches, reversed_batches, strict=True) for batch in pair]
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from harness.error import UsageError
-from harness.exact.tape import UNIT, dtype_name
+from harness.exact.tape import SMALLEST, UNIT, dtype_name
 from harness.floats.double_double import lift
 from harness.floats.format import deviation, format_of, to_array
 from harness.record import Judgment, Sameness
@@ -72,7 +72,8 @@ def have_same_bits(pairs: Iterable[tuple[Tensor, Tensor]]) -> bool:
 
 
 def _view_bytes(x: Tensor) -> Tensor:
-    return x.contiguous().flatten().view(torch.uint8)
+    # A single number may have any stride, which `contiguous` keeps.
+    return x.clone(memory_format=torch.contiguous_format).flatten().view(torch.uint8)
 
 
 def compare(first: Mapping[str, Measured], second: Mapping[str, Measured]) -> tuple[str | None, float]:
@@ -90,7 +91,7 @@ def compute_share(x: Measured, y: Measured) -> float:
     finite = a.isfinite()
     unit = UNIT.get(x.value.dtype, 0.0)
     error = (x.error + y.error)[finite]
-    allowed = error + unit * a.abs().maximum(b.abs())[finite]
+    allowed = error + unit * a.abs().maximum(b.abs())[finite] + SMALLEST.get(x.value.dtype, 0.0)
     is_wide = unit <= UNIT[torch.float64]
     gap = ((a - b) if is_wide else (x.exact - y.exact))[finite].abs()
     share = torch.where(gap == 0.0, 0.0, gap / (FACTOR * allowed))
@@ -147,7 +148,8 @@ def _describe_rounding(pairs: Sequence[tuple[Tensor, Tensor]], scope: str, share
     """Return how many numbers differ, and by how much."""
     gaps = [(x.double() - y.double()).abs().nan_to_num(nan=0.0) for x, y in pairs]
     differing, numbers = sum(int(gap.count_nonzero()) for gap in gaps), sum(gap.numel() for gap in gaps)
-    shares = [float(gap.max() / x.double().abs().max()) for gap, (x, _) in zip(gaps, pairs, strict=True) if gap.any()]
+    largest = [max(float(x.double().abs().max()) for x in pair if x.numel()) for pair in pairs]
+    shares = [float(gap.max()) / size for gap, size in zip(gaps, largest, strict=True) if gap.any()]
     limit = "less than 1 %" if share < 0.01 else f"{share:.0%}"
     size = f"{max(shares, default=0.0):.1e} of the largest"
     text = f"{differing:,} of {count(numbers, 'number')} differ, by at most {size}, in {scope}"

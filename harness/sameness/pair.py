@@ -23,10 +23,11 @@ class Pair(Record):
     contract: str | None = None
     declares: Mapping[str, Any] = Field(default_factory=dict)
     """Conventions of the contract."""
+    second_declares: Mapping[str, Any] = Field(default_factory=dict)
     shapes: tuple[tuple[int, ...], ...] = ()
     change: Change | None = None
     is_declared: bool = False
-    """Whether a side declares a failure."""
+    """Whether a side declares a failure, or the sides follow different conventions."""
     name: str = ""
     """Its name in the settings of a project."""
 

@@ -25,6 +25,8 @@ class Call(NamedTuple):
 
     name: str
     function: Callable[[], Any]
+    inputs: Sequence[Tensor] = ()
+    """Inputs for which the gradients of a weighted sum of the results are recorded, too."""
 
 
 COMPUTED = 16.0
@@ -95,14 +97,40 @@ class Observer(Recorder):
         self._call += 1
         self._step = call.name
         self._weights = {}
-        with self:
-            returned = call.function()
+        for x in call.inputs:
+            x.requires_grad_()
+        try:
+            with self:
+                returned = call.function()
+        except RuntimeError:
+            if not call.inputs:
+                raise
+            # NumPy, for example, takes no tensor that requires a gradient.
+            for x in call.inputs:
+                x.requires_grad_(False)
+            with self:
+                returned = call.function()
         for name, value in name_returned(call, returned, is_step=self._recording.is_step):
             self._keep(name, value, RETURNED)
+        for number, gradient in self._differentiate(call, returned):
+            self._keep(f"gradient of input {number} of {call.name}", gradient, GRADIENT)
         for name, buffer, before in self._buffers:
             if not buffer.equal(before):
                 self._keep(f"{name} after {call.name}", buffer, BUFFER)
         self._recording.calls = self._call
+
+    def _differentiate(self, call: Call, returned: Any) -> list[tuple[int, Tensor]]:
+        """Return the gradients of the inputs by their numbers, as far as autograd follows the call."""
+        outputs = [x for x in tree_leaves(returned) if isinstance(x, Tensor) and x.requires_grad]
+        if not (outputs and call.inputs):
+            return []
+        weights = [(torch.arange(x.numel()) % 7 + 1.0).to(x.dtype).reshape(x.shape) for x in outputs]
+        try:
+            with self:
+                gradients = torch.autograd.grad(outputs, call.inputs, weights, allow_unused=True)
+        except (RuntimeError, TooLongError):
+            return []
+        return [(number, x) for number, x in enumerate(gradients, 1) if x is not None]
 
     def view(self, tensor: Tensor, *, created: bool = False) -> View:
         """Return the view of a tensor; notice it if it is a weight."""

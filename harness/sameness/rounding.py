@@ -1,7 +1,7 @@
 """The results of a recording in float64, and samples of the rounding errors of its operations.
 
-A sample repeats the recorded operations in float64, and rounds each result at random by at most the unit roundoff of
-its recorded dtype. The largest error of a few samples is an estimate and no bound.
+A sample repeats the recorded operations in float64, and rounds each result at random by at most the unit roundoff and
+the smallest number of its recorded dtype. The largest error of a few samples is an estimate and no bound.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from harness.exact.replay import Doubles, Replay
-from harness.exact.tape import UNIT, Step
+from harness.exact.tape import SMALLEST, UNIT, Step
 from harness.sameness.recording import Measured, Recording, Result
 
 SAMPLES = 8
@@ -50,17 +50,19 @@ class RoundedDoubles(Doubles):
         if step.name in EXACT:
             return super().carry_out(step, part_of)
         unit = max((UNIT.get(view.dtype, 0.0) for view in step.results), default=0.0)
+        underflow = max((SMALLEST.get(view.dtype, 0.0) for view in step.results), default=0.0)
         unit *= WIDE_FACTOR if unit == UNIT[torch.float64] else 1.0
         is_sum = any(word in step.name for word in SUMS) and not step.changed
         results = super().carry_out(step, (lambda view: self._round(part_of(view), unit)) if is_sum else part_of)
         for view in step.changed:
-            part_of(view).copy_(self._round(part_of(view), unit))
+            part_of(view).copy_(self._round(part_of(view), unit, underflow))
         absolute = unit if step.name in LOGARITHMS else 0.0
-        return None if results is None else tuple(self._round(x, unit, absolute) for x in results)
+        return None if results is None else tuple(self._round(x, unit, underflow, absolute) for x in results)
 
-    def _round(self, x: Tensor, unit: float, absolute: float = 0.0) -> Tensor:
+    def _round(self, x: Tensor, unit: float, underflow: float = 0.0, absolute: float = 0.0) -> Tensor:
         noise = torch.rand(x.shape, generator=self._generator, dtype=torch.float64) * 2.0 - 1.0
-        return x * (1.0 + unit * noise) + absolute * noise
+        # A zero stays, because the logarithm or the inverse of another number is far away.
+        return x * (1.0 + unit * noise) + (absolute + (x != 0.0) * underflow) * noise
 
 
 class ResultReplay(Replay):

@@ -10,12 +10,17 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from harness.calling.adapter import call_case
+from harness.calling.modes import run_uncompiled
+from harness.calling.sequence import read, train
 from harness.calling.target import Target, place_of
 from harness.case import Case
+from harness.contracts.loader import data_folder
 from harness.error import UsageError, shorten_error
+from harness.exact.tape import is_floating
 from harness.sameness.modules import separate_modules
 from harness.sameness.objects import find_objects, list_buffers, list_weights
 from harness.sameness.recording import STEPS, Call, Recording, record, replace_results
@@ -39,18 +44,21 @@ class Side:
     ----------
     batches
         The inputs of the calls of a function.
+    form
+        Form of its contract: a function of tensors, a training, or a loader of files.
     """
 
     def __init__(
         self, target: str | Callable[..., Any], contract: str | None, declares: Mapping[str, Any] | None = None
     ) -> None:
-        self.contract, self._source, self._declares = contract, target, declares or {}
+        self.contract, self._source, self.declares = contract, target, declares or {}
         self.batches: Batches = ()
+        self.form = "function"
         self._modules: dict[str, ModuleType] = {}
         # Functions of libraries may need an adapter, which their target knows.
         target = target if isinstance(target, str) else place_of(target) or target
         if not isinstance(target, str):
-            self.case = Case(target, contract or "", style="foreign", declares=self._declares)
+            self.case = Case(target, contract or "", style="foreign", declares=self.declares)
             self.target = self.case.target
             return
         if not all(target.rpartition(":")[::2]):
@@ -58,7 +66,7 @@ class Side:
             raise UsageError(f"cannot compare `{target}`", rule=rule)
         self.target = target
         with separate_modules(self._modules):
-            (self.case,) = Target(target, contract, self._declares).cases()
+            (self.case,) = Target(target, contract, self.declares).cases()
 
     @property
     def is_step(self) -> bool:
@@ -72,21 +80,42 @@ class Side:
 
     def open_again(self) -> "Side":
         """Return a side of the same target, which is imported again."""
-        again = Side(self._source, self.contract, self._declares)
-        again.batches = self.batches
+        again = Side(self._source, self.contract, self.declares)
+        again.batches, again.form = self.batches, self.form
         return again
 
     def call(self, batch: Sequence[Any]) -> Any:
         """Call a function on a copy of a batch, which is recorded."""
-        return call_case(self.case, [x.clone() if isinstance(x, Tensor) else x for x in batch])
+        return self._call(self.case, batch)
+
+    def _call(self, case: Case, batch: Sequence[Any]) -> Any:
+        """Call a function, train with minibatches, or read an epoch of files in their order."""
+        copies = [x.clone() if isinstance(x, Tensor) else x for x in batch]
+
+        def call(*arguments: Any) -> Any:
+            return call_case(case, arguments)
+
+        if self.form == "loader":
+            images, labels, is_training, size = copies
+            with data_folder(images, labels) as folder:
+                return read(call, str(folder), is_training, size, 0, False, 1)
+        if self.form in {"step", "training"}:
+            X, y, weight, bias, minibatches, lr = copies
+            # Half the loss at twice the rate is the same training.
+            lr /= self.declares.get("factor", 1.0)
+            arguments = X, y, [torch.tensor(rows) for rows in minibatches], lr, (weight, bias)
+            return train(call, *arguments) if self.form == "step" else call(*arguments)
+        return call(*copies)
 
     def make_calls(self, change: Callable[[Any], Any] = lambda function: function) -> list[Call]:
         """Return its calls, on the batches or of a step, with a changed function."""
         case = replace(self.case, function=change(self.case.function))
         if self.is_step:
             return [Call(f"step {number + 1}", case.function) for number in range(STEPS)]
-        calls = (partial(call_case, case, deepcopy(batch)) for batch in self.batches)
-        return [Call(f"call {number + 1}", call) for number, call in enumerate(calls)]
+        batches = deepcopy(self.batches)
+        inputs = [[x for x in batch if is_floating(x)] if self.form == "function" else [] for batch in batches]
+        calls = [partial(self._call, case, batch) for batch in batches]
+        return [Call(f"call {i}", *call) for i, call in enumerate(zip(calls, inputs, strict=True), 1)]
 
     @contextmanager
     def enter(self) -> Iterator[dict[str, Any]]:
@@ -101,7 +130,7 @@ class Side:
 
     def record(self, calls: Sequence[Call] | None = None) -> Recording:
         """Record calls. Compiled code runs uncompiled while it is recorded, and once more for its results."""
-        with self.enter() as objects:
+        with self.enter() as objects, run_uncompiled():
             recording = record(calls or self.make_calls(), is_step=self.is_step, buffers=list_buffers(objects))
         if hasattr(self.case.function, "get_compiler_config"):
             self.open_again().run_apart(recording)

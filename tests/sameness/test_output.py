@@ -128,7 +128,40 @@ def test_a_package_has_a_pair_for_each_contract(harness_command: Command) -> Non
         assert lines[-1] == "same: 4 same bits"
     assert "cannot use `--contract` or `--shape` for a package" in harness_command("same own --shape 2").refusal
     (package / "__init__.py").write_text("from harness.case import Case\nCASES = [Case(abs, 'relu')]", encoding="utf-8")
-    assert "no pairs in `own`: it must have functions from scratch" in harness_command("same own").refusal
+    assert "no pairs in `own`: it must have cases from scratch" in harness_command("same own").refusal
+
+
+OTHER_FORMS = """\
+from cases.fashion_mnist import concise as concise_loading, scratch as scratch_loading
+from cases.linear_regression import concise, scratch
+from harness.case import Case
+
+CASES = [
+    Case(scratch.closed_form_step, "linear_regression_step", declares={"factor": 0.5}),
+    Case(scratch.train, "linear_regression", declares={"factor": 0.5}),
+    Case(scratch.normal_equation, "least_squares"),
+    Case(scratch.squared_loss, "squared_error", declares={"factor": 0.5}),
+    Case(concise.squared_loss, "squared_error"),
+    Case(concise.training_step, "linear_regression_step"),
+    Case(concise.train, "linear_regression"),
+    Case(concise.least_squares, "least_squares"),
+    Case(scratch_loading.in_memory, "loader"),
+    Case(concise_loading.packed_loader, "loader"),
+]
+"""
+
+
+def test_steps_trainings_fits_and_loaders_are_compared(harness_command: Command) -> None:
+    """Half the loss at twice the rate is the same training; of functions, another convention is a declared difference."""
+    Path("forms.py").write_text(OTHER_FORMS, encoding="utf-8")
+    lines = harness_command("same forms", code=0).stdout.splitlines()
+    assert len(lines) == 6
+    assert [line.split()[0] for line in lines].count("DIFFERENT") == 1
+    (different,) = (line for line in lines if line.startswith("DIFFERENT"))
+    assert "squared_loss: the result of call" in different
+    assert "the second is 2 times the first" in different
+    lines = harness_command("same forms --under seed", code=0).stdout.splitlines()
+    assert lines[-1] == "same: 10 same bits"
 
 
 def test_an_error_leaves_the_other_answers(harness_command: Command) -> None:

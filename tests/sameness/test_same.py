@@ -99,6 +99,24 @@ def half_zero(x):
 
 def half_negative_zero(x):
     return torch.cat([x, x * -0.0])
+
+
+def square(x):
+    return x * x
+
+
+def half_square(x):
+    return x * x.detach()
+
+
+def square_in_numpy(x):
+    return torch.from_numpy(x.numpy() ** 2)
+
+
+def many(x):
+    for _ in range(900):
+        x = x + 1.0
+    return x
 """
 MODEL = "import torch\n\nw = torch.ones(3, requires_grad=True)\n"
 STEP = """\
@@ -208,11 +226,17 @@ def test_a_comparison_without_an_answer_says_why(arguments: str, refusal: str, h
             "different the result of call 1: the first is float32 [4, 2], and the second float64 [4, 2]",
         ),
         ("clone", "two", "different only one side returns a result 2 of call 1"),
-        ("half_zero", "half_negative_zero", "rounding 0 of 32 numbers differ, by at most 0.0e+00 of the largest"),
+        ("square", "half_square", "different the gradient of input 1 of call 1: the first is 2 times the second"),
+        ("square", "square_in_numpy", "same bits all results of 2 calls (2 weights or gradients that only one side"),
+        ("many", "many", "same bits all results of 1 call are equal"),
+        ("half_zero", "half_negative_zero", "rounding 0 of 48 numbers differ, by at most 0.0e+00 of the largest"),
     ],
 )
 def test_results_of_each_kind_are_compared(first: str, second: str, answer: str) -> None:
-    """Integers must be equal, and so must dtypes and the number of results; zeros may differ in their sign."""
+    """Integers must be equal, and so must dtypes and the number of results; zeros may differ in their sign.
+
+    Gradients are compared where autograd follows both sides, as far as they are recorded.
+    """
     decided = compare_pair(make_pair(f"mine.py:{first}", f"mine.py:{second}", shapes=["4,2"]))
     assert f"{decided.answer} {decided.sentence}".startswith(answer)
 
