@@ -1,5 +1,6 @@
 """The command ``same``."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from harness.command.runner import Work, run
 from harness.error import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from harness.record import Judgment
     from harness.sameness.pair import Kept
@@ -43,18 +44,14 @@ def same(
     ] = None,
     operations: Annotated[
         str | None,
-        typer.Option(
-            help="Between releases: operations, such as exp,log.",
-            show_default="all",
-            metavar="NAME,...",
-        ),
+        typer.Option(help="Between releases: operations, such as exp,log.", show_default="all", metavar="NAME,..."),
     ] = None,
     sample: Annotated[
         int | None,
         thorough_option(
+            help="Between releases: number of blocks to compare; a block is 65,536 neighboring float32 numbers.",
             min=1,
             max=1 << 16,
-            help="Between releases: number of blocks to compare; a block is 65,536 neighboring float32 numbers.",
             show_default="65536, which are all numbers",
             metavar="N",
         ),
@@ -102,35 +99,30 @@ def same(
     """
     from harness.sameness.change import find_releases
     from harness.sameness.output import format_judgments, summarize, write_document
-    from harness.sameness.pair import judge_pairs
 
     releases = find_releases(first, second, under or ())
-    if releases is not None:
-        if contract or shape or output != Output():
-            raise UsageError("cannot use these options for releases", rule="they are for functions and steps")
+    if releases is None and (operations or sample):
+        raise UsageError("cannot use `--operations` or `--sample`", rule="they are for releases of torch")
+    if releases is not None and (contract or shape):
+        raise UsageError("cannot use `--contract` or `--shape`", rule="they are for functions, not for releases")
+    is_package = first is not None and ":" not in first and second is None and releases is None
+    is_list = first is None or is_package or releases is not None or len(under or ()) > 1
+    judgments: "list[Judgment]" = []
+    if releases is None:
+        kept = _choose_pairs(first, second, under or (), contract, shape or (), is_package=is_package)
+        compare = partial(_compare_pairs, kept, is_package=is_package)
+    else:
         from harness.sameness.release import compare_releases
 
-        raise typer.Exit(compare_releases(releases, operations, sample or 1 << 16))
-    if operations or sample:
-        raise UsageError("cannot use `--operations` or `--sample`", rule="they are for releases of torch")
-    is_package = first is not None and ":" not in first and second is None
-    kept = _choose_pairs(first, second, under or (), contract, shape or (), is_package=is_package)
-    pairs = tuple(kept.pairs.values())
-    judgments: "list[Judgment]" = []
+        compare = partial(compare_releases, releases, operations, sample or 1 << 16)
 
     def take(judgment: "Judgment") -> "Sequence[Judgment]":
         judgments.append(judgment)
         return [judgment]
 
     def work(comparison: Work) -> None:
-        comparison.begin("comparing", len(pairs))
-        errors: dict[str, UsageError] = {}
-        # The functions of a package share a process, which takes two seconds to import torch.
-        for group in [pairs] if is_package else [[pair] for pair in pairs]:
-            for judgment in judge_pairs(group, errors, folder=kept.root, pythonpath=kept.pythonpath):
-                comparison.keep(judgment.title, take, judgment)
-        if errors:
-            raise next(iter(errors.values()))
+        for judgment in compare(comparison):
+            comparison.keep(judgment.title, take, judgment)
 
     def show(comparison: Work) -> int:
         early = comparison.early
@@ -138,15 +130,26 @@ def same(
             if output.is_full:
                 for judgment in () if quiet else judgments:
                     title = judgment.name or (judgment.title if is_package else judgment.under)
-                    about = f"{title}: " if len(pairs) > 1 else ""
-                    say(f"{judgment.answer.upper():<10}  {about}{judgment.sentence}")
-                say(*written)
-                say(*([summarize(judgments, early)] if first is None or is_package or early or quiet else []))
+                    say(f"{judgment.answer.upper():<10}  {f'{title}: ' if is_list else ''}{judgment.sentence}")
+                say(*written, *([summarize(judgments, early)] if is_list or early or quiet else []))
             else:
                 say(*format_judgments(output.output_format, judgments, early))
         return int(any(judgment.fails for judgment in judgments))
 
     raise typer.Exit(run(work, show, kept=judgments, unit="pair", output=output))
+
+
+def _compare_pairs(kept: "Kept", comparison: Work, *, is_package: bool) -> "Iterator[Judgment]":
+    from harness.sameness.pair import judge_pairs
+
+    pairs = tuple(kept.pairs.values())
+    comparison.begin("comparing", len(pairs))
+    errors: dict[str, UsageError] = {}
+    # The cases of a package share a process, which takes two seconds to import torch.
+    for group in [pairs] if is_package else [[pair] for pair in pairs]:
+        yield from judge_pairs(group, errors, folder=kept.root, pythonpath=kept.pythonpath)
+    if errors:
+        raise next(iter(errors.values()))
 
 
 def _choose_pairs(
@@ -156,7 +159,7 @@ def _choose_pairs(
     """Return the pairs of the project, of a package, or of the options, with the folder of their targets."""
     from harness.isolation.delegate import run_in_child
     from harness.sameness.change import read_change
-    from harness.sameness.pair import TABLE, Kept, Pairs, find_kept, make_pair
+    from harness.sameness.pair import TABLE, Kept, Pair, find_kept, make_pair
 
     if first is None:
         kept = find_kept(Path.cwd())
@@ -169,8 +172,8 @@ def _choose_pairs(
             raise UsageError("cannot use `--contract` or `--shape` for a package", rule="its cases declare a contract")
         question = "harness.sameness.comparison:list_pairs"
         arguments = {"target": first, "changes": [*map(read_change, under)]}
-        pairs = run_in_child(question, arguments, Pairs, target=first).pairs
+        pairs = run_in_child(question, arguments, list[Pair], target=first)
     else:
         changes: "Sequence[str | None]" = under or [None]
-        pairs = tuple(make_pair(first, second, change, contract, shapes) for change in changes)
+        pairs = [make_pair(first, second, change, contract, shapes) for change in changes]
     return Kept(Path.cwd(), {str(number): pair for number, pair in enumerate(pairs)}, ())

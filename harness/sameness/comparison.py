@@ -15,7 +15,7 @@ from harness.sameness.change import KEEPING, Change
 from harness.sameness.changed_run import record_changed
 from harness.sameness.inputs import choose_inputs
 from harness.sameness.judgment import NAMES, judge
-from harness.sameness.pair import Pair, Pairs, make_pair
+from harness.sameness.pair import Pair, make_pair
 from harness.sameness.recording import RETURNED, Recording
 from harness.sameness.side import Side
 from harness.timing.clock import threads
@@ -145,7 +145,7 @@ def _describe_bounds(name: str, accuracies: Sequence[Accuracy]) -> str:
 # The pairs of a package
 
 
-def list_pairs(target: str, changes: Sequence[Change], report: Callable[[str], object]) -> Pairs:
+def list_pairs(target: str, changes: Sequence[Change], report: Callable[[str], object]) -> list[Pair]:
     """Return the pairs of a package of cases: each case under each change that fits it.
 
     Without changes, each case from scratch is compared with each concise one of the same family and contract. Different
@@ -156,25 +156,22 @@ def list_pairs(target: str, changes: Sequence[Change], report: Callable[[str], o
     UsageError
         If the package has no such pair.
     """
-    cases = Target(target).cases()
+    cases = [case for case in map(claimed, Target(target).cases()) if contract_named(case.contract).form != "delivery"]
     report(target)
-    claims = [(case, contract_named(case.contract).form) for case in map(claimed, cases)]
-    changed = [
+    pairs = [
         _make_pair(case, change=change)
-        for (case, form), change in product(claims, changes)
-        if form == "function" or (form != "delivery" and change.kind in KEEPING)
-    ]
-    pairs = changed or [
-        _make_pair(first, second=second.target, second_declares=second.declares, is_declared=is_declared)
-        for (first, form), (second, _) in product(claims, claims)
-        if (first.style, second.style) == ("scratch", "concise") and form != "delivery"
-        if (first.family, first.contract) == (second.family, second.contract)
-        for is_declared in [bool(first.breaks or second.breaks or first.declares != second.declares)]
+        for case, change in product(cases, changes)
+        if change.kind in KEEPING or contract_named(case.contract).form == "function"
+    ] or [
+        _make_pair(x, second=y.target, second_declares=y.declares, is_declared=bool(x.breaks or y.breaks or is_other))
+        for x, y in product(cases, cases)
+        if (x.family, x.contract, x.style, y.style) == (y.family, y.contract, "scratch", "concise")
+        for is_other in [x.declares != y.declares]
     ]
     if not pairs:
         rule = "it must have cases from scratch and concise ones for the same contract"
         raise UsageError(f"no pairs in `{target}`", rule=rule)
-    return Pairs(pairs=tuple(pairs))
+    return pairs
 
 
 def _make_pair(case: Case, **fields: Any) -> Pair:

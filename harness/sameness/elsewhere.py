@@ -1,21 +1,19 @@
 """The run of a target in another process: with other variables of the environment, or with another release of torch."""
 
 import base64
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from harness.compat.installed import package_folders
 from harness.error import UsageError, join_names
-from harness.exact.tape import dtype_name
 from harness.execution.processor import emulate_processors
 from harness.execution.release import find_interpreter
 from harness.isolation.delegate import Delegate, DelegateError
 from harness.isolation.limits import Limits
-from harness.record import Record
 from harness.sameness.change import Change
 from harness.sameness.inputs import choose_inputs
 from harness.sameness.place import list_operations
@@ -27,85 +25,31 @@ MAX_SENT = 1_000_000
 """Numbers of the operations of a recording that are sent; of a larger one, only the results are."""
 
 
-class SentTensor(Record):
-    """A tensor as text."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    data: str
-
-    def read(self) -> Tensor:
-        """Return the tensor."""
-        values = torch.tensor([], dtype=torch.uint8)
-        if self.data:
-            values = torch.frombuffer(bytearray(base64.b64decode(self.data)), dtype=torch.uint8)
-        return values.view(getattr(torch, self.dtype)).reshape(self.shape)
-
-
-def _write_tensor(x: Tensor) -> SentTensor:
-    data = x.detach().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-    return SentTensor(dtype=dtype_name(x.dtype), shape=tuple(x.shape), data=base64.b64encode(data).decode())
-
-
-class SentResult(Record):
-    """A result with its sampled errors."""
-
-    call: int
-    kind: int
-    value: SentTensor
-    error: SentTensor
-
-
-class SentRecording(Record):
-    """The results of a recording, and its operations."""
-
-    is_step: bool
-    is_trained: bool
-    calls: int
-    results: Mapping[str, SentResult]
-    trace: tuple[tuple[str, tuple[SentTensor, ...]], ...]
-
-    def read(self) -> Recording:
-        """Return it as a recording that cannot be repeated."""
-        recording = Recording(self.is_step, calls=self.calls, is_trained=self.is_trained)
-        values = {name: x.value.read() for name, x in self.results.items()}
-        recording.results = {name: Result(values[name], x.call, x.kind, 0, None) for name, x in self.results.items()}
-        recording.measured = {
-            name: Measured(values[name], values[name].double(), x.error.read()).as_computed()
-            for name, x in self.results.items()
-        }
-        recording.trace = [(operation, [x.read() for x in results]) for operation, results in self.trace]
-        return recording
+def _read_recording(text: str) -> Recording:
+    """Return a recording that cannot be repeated; torch reads it without running code."""
+    sent = torch.load(io.BytesIO(base64.b64decode(text)), weights_only=True)
+    is_step, calls, is_trained, results, trace = sent
+    recording = Recording(is_step, calls=calls, is_trained=is_trained, trace=trace)
+    recording.results = {n: Result(value, call, kind, 0, None) for n, (call, kind, value, _) in results.items()}
+    recording.measured = {n: Measured(x, x.double(), error).as_computed() for n, (*_, x, error) in results.items()}
+    return recording
 
 
 def record_elsewhere(
     target: str, contract: str | None, declares: Mapping[str, Any], shapes: Sequence[Sequence[int]],
     report: Callable[[str], object],
-) -> SentRecording:  # fmt: skip
-    """Record a target in this process, and return what can be sent."""
+) -> str:  # fmt: skip
+    """Record a target in this process, and return the results and the operations as text."""
     side = Side(target, contract, declares)
     report(target)
     choose_inputs([side], shapes)
-    recording = side.record()
-    results = {
-        name: SentResult(
-            call=recording.results[name].call,
-            kind=recording.results[name].kind,
-            value=_write_tensor(x.value),
-            error=_write_tensor(x.error),
-        )
-        for name, x in measure(recording).items()
-    }
-    operations = list_operations(recording)
+    recording, file = side.record(), io.BytesIO()
+    kept, operations = recording.results, list_operations(recording)
+    results = {n: (kept[n].call, kept[n].kind, x.value, x.error) for n, x in measure(recording).items()}
     is_short = sum(x.numel() for _, values in operations for x in values) <= MAX_SENT
-    trace = [(name, tuple(map(_write_tensor, values))) for name, values in operations if is_short]
-    return SentRecording(
-        is_step=recording.is_step,
-        is_trained=recording.is_trained,
-        calls=recording.calls,
-        results=results,
-        trace=tuple(trace),
-    )
+    trace = [(name, list(values)) for name, values in operations if is_short]
+    torch.save((recording.is_step, recording.calls, recording.is_trained, results, trace), file)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 @contextmanager
@@ -126,7 +70,7 @@ def begin_elsewhere(side: Side, change: Change, shapes: Sequence[Sequence[int]])
 
         def receive() -> Recording:
             try:
-                return process.receive(SentRecording).read()
+                return _read_recording(process.receive(str))
             except DelegateError as error:
                 last = process.printed.strip().rpartition("\n")[2]
                 rule = f"the process {error}" + (f": {last}" if last else "")

@@ -37,12 +37,6 @@ class Pair(Record):
         return judgment.model_copy(update={**names, "name": self.name, "is_declared": self.is_declared})
 
 
-class Pairs(Record):
-    """The pairs of a package of cases."""
-
-    pairs: tuple[Pair, ...]
-
-
 def make_pair(
     first: str, second: str | None = None, under: str | None = None, contract: str | None = None,
     shapes: Sequence[str] = (),

@@ -102,12 +102,10 @@ class Observer(Recorder):
         try:
             with self:
                 returned = call.function()
-        except RuntimeError:
-            if not call.inputs:
-                raise
+        except RuntimeError if call.inputs else ():  # noqa: B030 - a step cannot be called again
             # NumPy, for example, takes no tensor that requires a gradient.
             for x in call.inputs:
-                x.requires_grad_(False)
+                x.requires_grad = False
             with self:
                 returned = call.function()
         for name, value in name_returned(call, returned, is_step=self._recording.is_step):
@@ -122,8 +120,6 @@ class Observer(Recorder):
     def _differentiate(self, call: Call, returned: Any) -> list[tuple[int, Tensor]]:
         """Return the gradients of the inputs by their numbers, as far as autograd follows the call."""
         outputs = [x for x in tree_leaves(returned) if isinstance(x, Tensor) and x.requires_grad]
-        if not (outputs and call.inputs):
-            return []
         weights = [(torch.arange(x.numel()) % 7 + 1.0).to(x.dtype).reshape(x.shape) for x in outputs]
         try:
             with self:

@@ -96,9 +96,9 @@ class Side:
             return call_case(case, arguments)
 
         if self.form == "loader":
-            images, labels, is_training, size = copies
+            images, labels, *request = copies
             with data_folder(images, labels) as folder:
-                return read(call, str(folder), is_training, size, 0, False, 1)
+                return read(call, str(folder), *request, 0, *(False, 1))
         if self.form in {"step", "training"}:
             X, y, weight, bias, minibatches, lr = copies
             # Half the loss at twice the rate is the same training.

@@ -14,6 +14,8 @@ from torch import Tensor
 import harness
 from harness.error import UsageError
 from harness.record import Accuracy, Judgment, RunFolder, Sameness
+from harness.sameness.change import read_change
+from harness.sameness.comparison import compare_pair, list_pairs
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -131,37 +133,23 @@ def test_a_package_has_a_pair_for_each_contract(harness_command: Command) -> Non
     assert "no pairs in `own`: it must have cases from scratch" in harness_command("same own").refusal
 
 
-OTHER_FORMS = """\
-from cases.fashion_mnist import concise as concise_loading, scratch as scratch_loading
-from cases.linear_regression import concise, scratch
-from harness.case import Case
-
-CASES = [
-    Case(scratch.closed_form_step, "linear_regression_step", declares={"factor": 0.5}),
-    Case(scratch.train, "linear_regression", declares={"factor": 0.5}),
-    Case(scratch.normal_equation, "least_squares"),
-    Case(scratch.squared_loss, "squared_error", declares={"factor": 0.5}),
-    Case(concise.squared_loss, "squared_error"),
-    Case(concise.training_step, "linear_regression_step"),
-    Case(concise.train, "linear_regression"),
-    Case(concise.least_squares, "least_squares"),
-    Case(scratch_loading.in_memory, "loader"),
-    Case(concise_loading.packed_loader, "loader"),
-]
-"""
+def test_steps_trainings_fits_and_loaders_are_compared() -> None:
+    """Half the loss at twice the rate is the same training; another convention of a function is a difference."""
+    pairs = {pair.contract: pair for pair in list_pairs("cases", [], lambda _: None)}
+    names = "linear_regression", "linear_regression_step", "least_squares", "learning_curves", "loader"
+    judged = {name: compare_pair(pairs[name]) for name in (*names, "squared_error")}
+    assert [name for name in names if not judged[name]] == []
+    assert judged["squared_error"].answer is Sameness.DIFFERENT
+    assert judged["squared_error"].is_declared
+    assert "the second is 2 times the first" in judged["squared_error"].sentence
 
 
-def test_steps_trainings_fits_and_loaders_are_compared(harness_command: Command) -> None:
-    """Half the loss at twice the rate is the same training; of functions, another convention is a declared difference."""
-    Path("forms.py").write_text(OTHER_FORMS, encoding="utf-8")
-    lines = harness_command("same forms", code=0).stdout.splitlines()
-    assert len(lines) == 6
-    assert [line.split()[0] for line in lines].count("DIFFERENT") == 1
-    (different,) = (line for line in lines if line.startswith("DIFFERENT"))
-    assert "squared_loss: the result of call" in different
-    assert "the second is 2 times the first" in different
-    lines = harness_command("same forms --under seed", code=0).stdout.splitlines()
-    assert lines[-1] == "same: 10 same bits"
+def test_cases_that_are_no_functions_are_compared_under_changes_that_keep_the_code() -> None:
+    """Another release needs no function of tensors, and a batch of rows does."""
+    for text, has_all in (("seed", True), ("batch", False)):
+        contracts = {pair.contract for pair in list_pairs("cases", [read_change(text)], lambda _: None)}
+        assert ({"loader", "learning_curves"} <= contracts) == has_all
+        assert "softmax" in contracts
 
 
 def test_an_error_leaves_the_other_answers(harness_command: Command) -> None:

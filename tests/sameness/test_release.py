@@ -1,6 +1,7 @@
 """``harness same`` for releases of torch: two interpreters, a planted change, and releases that pip installs."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from samples.command import Command
 
 from harness.proof.float32 import difference
+from harness.record import Judgment, RunFolder
 
 PROGRAM = """\
 import runpy, sys
@@ -25,6 +27,7 @@ elif sys.argv[-1]:
 MORE_PRECISE = "exp = torch.exp; torch.exp = lambda x: exp(x.double()).float()"
 ONE_WRONG = "exp = torch.exp; torch.exp = lambda x: torch.where(x == 1.0, 2.0, exp(x))"
 LACKING = "del torch.exp"
+KINK = "torch.clamp = lambda x, min, max: torch.minimum(torch.maximum(x, torch.tensor(min)), torch.tensor(max))"
 
 pytestmark = pytest.mark.usefixtures("workplace")
 
@@ -40,19 +43,24 @@ def fake(folder: Path, python: str, patch: str) -> str:
 
 
 def test_the_same_release_has_no_difference(harness_command: Command, python: str) -> None:
-    """The table says how many inputs were compared."""
-    done = harness_command("same", python, python, "--operations", "exp,tanh", "--sample", "8", code=0)
-    assert "searched, 524,288 inputs" in done.stdout
-    assert f"before: torch {torch.__version__} with" in done.stdout
-    assert "same: no result is worse" in done.stdout
+    """Values and gradients are compared, and the sentence says for how many inputs."""
+    done = harness_command("same", python, python, "--operations", "exp,clamp", "--sample", "8", code=0)
+    names = "exp", "gradient of exp", "clamp", "gradient of clamp"
+    lines = [f"SAME BITS   {name}: all results for 524,288 float32 numbers are equal" for name in names]
+    assert done.stdout.splitlines()[:4] == lines
+    assert done.stdout.endswith("same: 4 same bits\n")
 
 
 def test_a_release_is_compared_with_this_environment(harness_command: Command, python: str) -> None:
-    """The target is torch itself; options for functions do not apply."""
-    words = ("same", "torch", "--under", f"release={python}")
-    done = harness_command(*words, "--operations", "exp", "--sample", "1", code=0)
-    assert "searched, 65,536 inputs" in done.stdout
-    assert "cannot use these options for releases" in harness_command(*words, "--json", "it.json").refusal
+    """The target is torch itself; the answers are records and files, and options for functions do not apply."""
+    words = ("same", "torch", "--under", f"release={python}", "--operations", "exp", "--sample", "1")
+    done = harness_command(*words, "--json", "it.json", "--run", "it", code=0)
+    assert "65,536 float32 numbers are equal" in done.stdout
+    first, second = RunFolder.find("it").read(Judgment)
+    assert (first.name, second.name) == ("exp", "gradient of exp")
+    assert first.first.startswith(f"exp in torch {torch.__version__} with")
+    assert harness_command(*words, "--output-format", "concise", code=0).stdout == "same: 2 same bits\n"
+    assert "cannot use `--contract` or `--shape`" in harness_command(*words, "--contract", "exp").refusal
     refusal = harness_command("same", "mine.py:f", "mine.py:g", "--sample", "1").refusal
     assert "cannot use `--operations` or `--sample`: they are for releases of torch" in refusal
 
@@ -62,19 +70,27 @@ def test_a_better_release_passes_and_a_worse_one_fails(harness_command: Command,
     words = ("--operations", "exp", "--sample", "128")
     precise = fake(tmp_path / "fake", python, MORE_PRECISE)
     better = harness_command("same", python, precise, *words, code=0).stdout
-    assert "same: no result is worse" in better
-    assert "better" in better.split("exp", 1)[1]
-    assert "same: results of exp are worse" in harness_command("same", precise, python, *words, code=1).stdout
+    assert re.search(r"ROUNDING    exp: [\d,]+ of the results for [\d,]+ float32 numbers .* \([\d,]+ better\)", better)
+    assert re.match(r"DIFFERENT   exp: .* worse\)", harness_command("same", precise, python, *words, code=1).stdout)
 
 
 def test_a_single_wrong_result_is_found(
     harness_command: Command, python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table has the input and both results. Only positive numbers are compared."""
+    """The sentence has the input and both results. Only positive numbers are compared."""
     monkeypatch.setattr(difference, "BLOCKS", 1 << 15)
     wrong = fake(tmp_path / "fake", python, ONE_WRONG)
     done = harness_command("same", python, wrong, "--operations", "exp", "--sample", "256", code=1)
-    assert "2.7182817459106445 to 2.0 at 0x1.0000000000000p+0, worse" in " ".join(done.stdout.split())
+    assert "(1 worse), such as 2.7182817459106445 before and 2.0 after at 1.0" in done.stdout
+
+
+def test_a_changed_gradient_at_a_kink_is_named(harness_command: Command, python: str, tmp_path: Path) -> None:
+    """The derivative of clamp at its bound is 1 up to torch 2.13 and 0 later; that of the patched one is 0.5."""
+    other = fake(tmp_path / "fake", python, KINK)
+    done = harness_command("same", python, other, "--operations", "clamp", "--sample", "2", code=1)
+    assert re.search(
+        r"DIFFERENT   gradient of clamp: 2 of .* 131,072 float32 numbers .* [01]\.0 before and 0\.5", done.stdout
+    )
 
 
 def test_an_installed_release_is_used_again(harness_command: Command, python: str) -> None:
@@ -83,7 +99,7 @@ def test_an_installed_release_is_used_again(harness_command: Command, python: st
     fake(folder / "bin", python, "pass")
     (folder / "complete").touch()
     done = harness_command("same", "torch==1.2.3", python, "--operations", "exp", "--sample", "1", code=0)
-    assert "torch==1.2.3/bin/python" in done.stdout
+    assert done.stdout.endswith("same: 2 same bits\n")
 
 
 def test_a_release_that_does_not_exist_is_one_sentence(
@@ -127,16 +143,16 @@ def test_usage_errors(harness_command: Command, python: str, tmp_path: Path) -> 
 def test_an_interrupt_keeps_the_finished_operations(
     harness_command: Command, python: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table has them, and the last line says how many there are."""
+    """The lines have them, and the last line says how many there are."""
     compare = difference.Difference.compare
 
     def interrupted(self: difference.Difference, *given: Any) -> Iterator[int]:
-        if self.operation.name == "tanh":
+        if self.name == "tanh":
             raise KeyboardInterrupt
         return compare(self, *given)
 
     monkeypatch.setattr(difference.Difference, "compare", interrupted)
     words = ("--operations", "exp,tanh", "--sample", "1")
     done = harness_command("same", python, python, *words, code=130)
-    assert "searched, 65,536 inputs" in done.stdout
-    assert done.stdout.endswith("same: no result is worse -- interrupted after 1 of 2 operations\n")
+    assert "65,536 float32 numbers" in done.stdout
+    assert done.stdout.endswith("same: 2 same bits; interrupted after 2 of 4 pairs\n")

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 import sameness.doubles as doubles
+import sameness.fresh as fresh
 import torch
 from sameness.test_pairs import MODULE, NAMES, list_names
 from samples.command import Command
@@ -24,6 +25,7 @@ UNNAMED = {"different_frozen_layer"}
 
 PAIRS = [(MODULE, name) for name in NAMES if name != "rounding_compiled"]
 PAIRS += [(doubles, name) for name in list_names(doubles)]
+PAIRS += [(fresh, name) for name in list_names(fresh)]
 
 
 def judge_pair(name: str, module: ModuleType = MODULE) -> Judgment:

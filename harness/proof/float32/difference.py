@@ -19,18 +19,19 @@ from harness.execution.release import run_program
 from harness.floats.double_double import Array
 from harness.proof.float32 import release
 from harness.proof.float32.model import Kind, number
-from harness.proof.float32.operation import Operation
+from harness.proof.float32.operation import OPERATIONS
 from harness.proof.float32.release import DIGEST, SIZE
 from harness.proof.float32.resolution import resolve
 from harness.proof.float32.rows import WIDTH, rows_of
 from harness.proof.float32.side import poles_of
+from harness.record import Judgment, Sameness
 
 Floats = NDArray[np.float32]
 
 BLOCKS = 1 << 16
 """Number of blocks of all float32 numbers."""
 
-KINDS = ("better", "worse", "equal")
+KINDS = ("better", "worse", "equal", "without an exact value")
 
 _TOGETHER = 256
 """Number of blocks of a request."""
@@ -75,10 +76,11 @@ class Release(subprocess.Popen[bytes]):
             self.read(1)
         return about.decode().strip()
 
-    def ask(self, operation: str, blocks: Sequence[int], *, raw: bool) -> None:
+    def ask(self, operation: str, quantity: str, blocks: Sequence[int], *, raw: bool) -> None:
         """Send a request, without waiting for the results."""
         assert self.stdin is not None
-        self.stdin.write(json.dumps({"operation": operation, "blocks": blocks, "raw": raw}).encode() + b"\n")
+        request = {"operation": operation, "quantity": quantity, "blocks": blocks, "raw": raw}
+        self.stdin.write(json.dumps(request).encode() + b"\n")
         self.stdin.flush()
 
     def read(self, size: int) -> bytes:
@@ -102,12 +104,13 @@ class Change(NamedTuple):
 
 @dataclass
 class Difference:
-    """The changed results of an operation."""
+    """The changed values of an operation, or the changed derivatives."""
 
-    operation: Operation
+    name: str
+    quantity: str = "value"
     compared: int = 0
     counts: Counter[str] = field(default_factory=Counter)
-    """Number of changed results that are better, worse, or equally accurate."""
+    """Number of changed results that are better, worse, or equally accurate; at a kink, a derivative may be any."""
     largest: dict[str, Change] = field(default_factory=dict)
     """The largest change of each kind."""
 
@@ -126,23 +129,22 @@ class Difference:
     def _read_answers(self, releases: Sequence[Release], blocks: Sequence[int], size: int) -> list[list[bytes]]:
         """Return the digests or the bits of some blocks for each release, which compute at the same time."""
         for torch_release in releases:
-            torch_release.ask(self.operation.name, blocks, raw=size != DIGEST)
+            torch_release.ask(self.name, self.quantity, blocks, raw=size != DIGEST)
         return [[torch_release.read(size) for _ in blocks] for torch_release in releases]
 
-    @property
-    def row(self) -> dict[str, str]:
-        """The line of the operation in a table."""
-        kind = max(self.largest, key=lambda kind: self.largest[kind].distance, default="")
-        largest, change = self.largest.get(kind), "none"
-        if largest is not None:
-            change = f"{largest.before!r} to {largest.after!r} at {largest.x.hex()}, {kind}"
-        return {
-            "operation": self.operation.name,
-            "bits changed": f"{self.counts.total():,}",
-            **{kind: f"{self.counts[kind]:,}" for kind in KINDS},
-            "largest change": change,
-            "evidence": "proved" if self.compared == BLOCKS * SIZE else f"searched, {self.compared:,} inputs",
-        }
+    def judge(self, first: str, second: str) -> Judgment:
+        """Return the judgment: whether results in the second release have other bits, and whether some are worse."""
+        title = self.name if self.quantity == "value" else f"gradient of {self.name}"
+        inputs = "all float32 numbers" if self.compared == BLOCKS * SIZE else f"{self.compared:,} float32 numbers"
+        answer, sentence = Sameness.SAME_BITS, f"all results for {inputs} are equal"
+        if self.largest:
+            answer = Sameness.DIFFERENT if self.counts["worse"] or self.counts[KINDS[-1]] else Sameness.ROUNDING
+            counts = ", ".join(f"{self.counts[kind]:,} {kind}" for kind in KINDS if self.counts[kind])
+            _, x, before, after = max(self.largest.values(), key=lambda change: change.distance)
+            sentence = f"{self.counts.total():,} of the results for {inputs} have other bits ({counts})"
+            sentence += f", such as {before!r} before and {after!r} after at {x!r}"
+        names = f"{title} in {first}", f"{title} in {second}"
+        return Judgment(first=names[0], second=names[1], name=title, answer=answer, sentence=sentence)
 
     def examine(self, block: int, before: Floats, after: Floats) -> None:
         """Judge the changed results of a block."""
@@ -151,7 +153,7 @@ class Difference:
         distances = np.abs(_count_ordinals(after[places]) - _count_ordinals(before[places])).astype(np.float64)
         distances[np.isnan(before[places]) != np.isnan(after[places])] = np.inf
         inputs = (block * SIZE + places).astype(np.uint32).view(np.float32)
-        for kind, mine in zip(KINDS, (gains > 0, gains < 0, gains == 0), strict=True):
+        for kind, mine in zip(KINDS, (gains > 0, gains < 0, gains == 0, np.isnan(gains)), strict=True):
             if mine.any():
                 self.counts[kind] += int(mine.sum())
                 i = np.argmax(np.where(mine, distances, -1.0))
@@ -159,15 +161,24 @@ class Difference:
                 self.largest[kind] = max(self.largest.get(kind, new), new, key=lambda change: change.distance)
 
     def _compute_gains(self, block: int, places: NDArray[np.int64], *both: Array) -> Array:
-        """Return by how much each result came closer to the exact value; only the sign is exact."""
+        """Return by how much each result came closer to the exact value; only the sign is exact.
+
+        It is NaN without an exact value.
+        """
+        operation, quantity = OPERATIONS.get(self.name), self.quantity
+        if operation is None:
+            return np.where(_same(*both), 0.0, np.nan)
         sign, start = (1, block * SIZE) if block < BLOCKS // 2 else (-1, (block - BLOCKS // 2) * SIZE)
-        rows = rows_of(self.operation, "value", range(start, start + SIZE), sign)
+        rows = rows_of(operation, quantity, range(start, start + SIZE), sign)
         exact = (rows.coefficients @ rows.powers_at(0)).reshape(-1)[places]
         kinds, error = rows.kind[places // WIDTH], rows.error[places // WIDTH]
         exact[kinds == Kind.UNDEFINED], exact[kinds == Kind.OVERFLOW] = np.nan, np.inf
-        poles = {code - start: y for code, y in poles_of(self.operation, "value", sign).items()}
-        is_pole = np.isin(places, list(poles))
-        exact[is_pole] = [poles[position] for position in places[is_pole].tolist()]
+        poles = {code - start: y for code, y in poles_of(operation, quantity, sign).items()}
+        is_pole, is_free = (
+            np.isin(places, [position for position, y in poles.items() if not is_free or y is None])
+            for is_free in (False, True)
+        )
+        exact[is_pole & ~is_free] = [poles[position] for position in places[is_pole & ~is_free].tolist()]
         errors = (np.nan_to_num(np.abs(result - exact), nan=np.inf) for result in both)
         away = [np.where(_same(result, exact), 0.0, error) for result, error in zip(both, errors, strict=True)]
         gains = np.where(away[0] == away[1], 0.0, away[0] - away[1])
@@ -175,9 +186,9 @@ class Difference:
         is_close = (is_close & (kinds == Kind.ORDINARY)) | (kinds == Kind.SINGLE)
         for i in np.flatnonzero(is_close & ~is_pole & ~_same(*both)):
             x = sign * number(start + int(places[i]))
-            deviations = [resolve(self.operation, "value", x, float(result[i])).deviation for result in both]
+            deviations = [resolve(operation, quantity, x, float(result[i])).deviation for result in both]
             gains[i] = 0.0 if deviations[0] == deviations[1] else deviations[0] - deviations[1]
-        return np.where(_same(*both), 0.0, gains)
+        return np.where(_same(*both), 0.0, np.where(is_free, np.nan, gains))
 
 
 def _same(first: Array, second: Array) -> NDArray[np.bool_]:
