@@ -117,7 +117,7 @@ def square_in_numpy(x):
 
 def many(x):
     for _ in range(900):
-        x = x + 1.0
+        x = x * 1.001
     return x
 """
 MODEL = "import torch\n\nw = torch.ones(3, requires_grad=True)\n"
@@ -228,7 +228,7 @@ def test_a_comparison_without_an_answer_says_why(arguments: str, refusal: str, h
             "different the result of call 1: the first is float32 [4, 2], and the second float64 [4, 2]",
         ),
         ("clone", "two", "different only one side returns a result 2 of call 1"),
-        ("square", "half_square", "different the gradient of input 1 of call 1: the first is 2 times the second"),
+        ("square", "half_square", "different the gradient of input 1 of call 1: the second is 0.5 times the first"),
         ("square", "square_in_numpy", "same bits all results of 2 calls (2 weights or gradients that only one side"),
         ("many", "many", "same bits all results of 1 call are equal"),
         ("half_zero", "half_negative_zero", "rounding 0 of 48 numbers differ, by at most 0.0e+00 of the largest"),
