@@ -142,8 +142,7 @@ def same(
 def _compare_pairs(kept: "Kept", comparison: Work, *, is_package: bool) -> "Iterator[Judgment]":
     from harness.sameness.pair import judge_pairs
 
-    pairs = tuple(kept.pairs.values())
-    comparison.begin("comparing", len(pairs))
+    comparison.begin("comparing", len(pairs := [*kept.pairs.values()]))
     errors: dict[str, UsageError] = {}
     # The cases of a package share a process, which takes two seconds to import torch.
     for group in [pairs] if is_package else [[pair] for pair in pairs]:

@@ -27,8 +27,8 @@ MAX_SENT = 1_000_000
 
 def _read_recording(text: str) -> Recording:
     """Return a recording that cannot be repeated; torch reads it without running code."""
-    sent = torch.load(io.BytesIO(base64.b64decode(text)), weights_only=True)
-    is_step, calls, is_trained, results, trace = sent
+    sent = io.BytesIO(base64.b64decode(text))
+    is_step, calls, is_trained, results, trace = torch.load(sent, weights_only=True)
     recording = Recording(is_step, calls=calls, is_trained=is_trained, trace=trace)
     recording.results = {n: Result(value, call, kind, 0, None) for n, (call, kind, value, _) in results.items()}
     recording.measured = {n: Measured(x, x.double(), error).as_computed() for n, (*_, x, error) in results.items()}
