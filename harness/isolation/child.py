@@ -280,14 +280,14 @@ class Child:
         mark, self._asked_at = secrets.token_bytes(wire.MARK), time.monotonic()
         try:
             wire.send(line, mark, request)
-            received, reply = wire.receive(replies, special)
+            _, reply = wire.receive(replies, special, mark)
         except LostError as lost:
             self._raise_loss(lost.failure)
         except OSError:
             self._raise_loss(self._describe_failure())
         except wire.WireError:
             self._raise_loss(None)
-        if received != mark or replies.rest or not isinstance(reply, dict):
+        if replies.rest or not isinstance(reply, dict):
             self._raise_loss(None)
         return reply
 

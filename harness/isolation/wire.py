@@ -121,8 +121,10 @@ def buffered_reader(line: socket.socket) -> Read:
     return Buffered(take)
 
 
-def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> tuple[bytes, Any]:
-    """Read a message, and return its mark and its value.
+def receive(
+    read: Read, special: Callable[[Any], Any] = lambda value: value, expected: bytes | None = None
+) -> tuple[bytes, Any]:
+    """Read a message, and return its mark and its value. A message with another mark than the expected one is none.
 
     Raises
     ------
@@ -132,7 +134,8 @@ def receive(read: Read, special: Callable[[Any], Any] = lambda value: value) -> 
     prefix = bytearray(_PREFIX.size)
     read(memoryview(prefix))
     mark, length = _PREFIX.unpack(prefix)
-    if length > _MAX_HEADER:
+    # Otherwise the length may be part of other bytes, and the reader would wait for so many more.
+    if length > _MAX_HEADER or (expected is not None and mark != expected):
         raise WireError
     header = bytearray(length)
     read(memoryview(header))

@@ -418,6 +418,18 @@ def test_an_invalid_message_is_refused(header: bytes) -> None:
         wire.receive(read)
 
 
+def test_no_reader_waits_for_the_rest_of_a_message_with_another_mark() -> None:
+    """Bytes before a reply shift it, and then the announced length may be any number."""
+    data = wire._PREFIX.pack(b"another message!", 1000)
+
+    def read(buffer: memoryview) -> None:
+        assert len(buffer) == len(data), "it waits for the rest"
+        buffer[:] = data
+
+    with pytest.raises(wire.WireError):
+        wire.receive(read, expected=bytes(wire.MARK))
+
+
 # The tape
 
 
