@@ -134,7 +134,7 @@ def receive(
     prefix = bytearray(_PREFIX.size)
     read(memoryview(prefix))
     mark, length = _PREFIX.unpack(prefix)
-    # Otherwise the length may be part of other bytes, and the reader would wait for so many more.
+    # Otherwise the length may be any bytes, and the reader would wait for as many more.
     if length > _MAX_HEADER or (expected is not None and mark != expected):
         raise WireError
     header = bytearray(length)
