@@ -19,12 +19,16 @@ PATIENCE_S = 10.0
 """Seconds that pytest has to write its verdicts after an interrupt."""
 
 _ERRORS = (
-    r"E +(\w*(?:Error|Exception|Exit)\b.*)",
+    r"E {3}(\S.*)",
+    r"_+ ERROR collecting .* _+\n(?!ImportError|.*:\d+: in )(.*)",
     r".*: error: (.*)",
     r"ERROR: (.*)",
     r"INTERNALERROR> (\w+Error: .*)",
 )
-"""Lines of pytest that name an error: of a module, of an option, of a path, and of a plugin."""
+"""Lines of pytest that name an error: of a module, without a traceback, of an option, of a path, and of a plugin."""
+
+_PLACE = r"(?:(\S.*):(\d+): in |E +File \"(.*)\", line (\d+)$|_+ ERROR collecting (.*) _+$)"
+"""Lines with the file, and in a traceback the line, of the next error."""
 
 
 def run_suite(
@@ -65,18 +69,23 @@ def run_suite(
                 process.kill()
             keep(_read(folder))
             raise
-        if process.returncode not in RAN:
-            rule = "no tests ran" if process.returncode == NONE else _explain(lines)
+        suite = _read(folder)
+        # With pytest-xdist, the code is that of a failed test even if no file can be collected.
+        if process.returncode not in RAN or (process.returncode and not suite.passed + suite.failed):
+            rule = "no tests ran" if process.returncode == NONE else _explain("".join(lines))
             raise UsageError("cannot judge the suite", rule=rule, remedy="run pytest alone")
-        keep(_read(folder))
+        keep(suite)
 
 
 def _read(folder: str) -> Suite:
     return merge([Suite.model_validate_json(file.read_bytes()) for file in Path(folder).glob("*.json")])
 
 
-def _explain(output: Sequence[str]) -> str:
-    """Return why pytest did not run the tests: its first error, else its last line."""
-    lines = [line.strip() for line in output if line.strip()]
-    matches = (re.match(pattern, line) for pattern in _ERRORS for line in lines)
-    return next((match[1] for match in matches if match), lines[-1] if lines else "pytest printed nothing")
+def _explain(output: str) -> str:
+    """Return why pytest did not run the tests: its first error, with its file and line if it has one."""
+    for pattern in _ERRORS:
+        if error := re.search(f"^{pattern}", output, re.MULTILINE):
+            places = list(re.finditer(f"^{_PLACE}", output[: error.start(1)], re.MULTILINE))
+            place = ":".join(filter(None, places[-1].groups())).removeprefix(f"{Path.cwd()}{os.sep}") if places else ""
+            return f"{place}: {error[1]}" if place else error[1]
+    return (output.split("\n\n")[-1].strip() or "pytest printed nothing").splitlines()[-1]

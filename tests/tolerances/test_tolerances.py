@@ -352,17 +352,32 @@ def test_a_wrong_argument_is_one_sentence(tmp_path: Path, judge: Judge, argument
 
 @pytest.mark.parametrize(
     ("source", "reason"),
-    [("import nowhere\n", "No module named 'nowhere'"), ("", "no tests ran"), ("def test_(:\n", "SyntaxError")],
-    ids=["import", "empty", "syntax"],
+    [
+        ("\nimport nowhere\n", "test_mine.py:2: ModuleNotFoundError: No module named 'nowhere'"),
+        ("def test_(:\n", "test_mine.py:1: SyntaxError: invalid syntax"),
+        ("class Bad(Exception): pass\nraise Bad('no')\n", "test_mine.py:2: test_mine.Bad: no"),
+        (
+            "import pytest\n@pytest.mark.parametrize('x', [1])\ndef test_mine(): pass\n",
+            "test_mine.py: In test_mine.py::test_mine: function uses no argument 'x'",
+        ),
+        ("", "no tests ran"),
+    ],
+    ids=["import", "syntax", "exception", "message", "empty"],
 )
 def test_a_suite_that_does_not_run_is_one_sentence(tmp_path: Path, judge: Judge, source: str, reason: str) -> None:
-    """It names the error of pytest."""
+    """It names the error of pytest, and the file and line."""
     (tmp_path / "test_mine.py").write_text(source, encoding="utf-8")
     done = judge(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("harness: cannot judge the suite: ")
-    assert reason in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr == f"harness: cannot judge the suite: {reason}; run pytest alone\n"
+
+
+def test_files_that_cannot_be_collected_are_no_suite_of_zero_tests(tmp_path: Path, judge: Judge) -> None:
+    """With pytest-xdist, pytest ends as if a test had failed."""
+    (tmp_path / "test_mine.py").write_text("import nowhere\n", encoding="utf-8")
+    done = judge(tmp_path, "-n", "2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "test_mine.py:1: ModuleNotFoundError: No module named 'nowhere'" in done.stderr
 
 
 TYPES = """\
