@@ -21,9 +21,6 @@ from harness.sameness.recording import Measured, Recording, Result
 from harness.sameness.rounding import measure
 from harness.sameness.side import Side
 
-MAX_SENT = 1_000_000
-"""Numbers of the operations of a recording that are sent; of a larger one, only the results are."""
-
 
 def _read_recording(text: str) -> Recording:
     """Return a recording that cannot be repeated; torch reads it without running code."""
@@ -31,7 +28,7 @@ def _read_recording(text: str) -> Recording:
     is_step, calls, is_trained, results, trace = torch.load(sent, weights_only=True)
     recording = Recording(is_step, calls=calls, is_trained=is_trained, trace=trace)
     recording.results = {n: Result(value, call, kind, 0, None) for n, (call, kind, value, _) in results.items()}
-    recording.measured = {n: Measured(x, x.double(), error).as_computed() for n, (*_, x, error) in results.items()}
+    recording.measured = {n: Measured(x, x.double(), error) for n, (*_, x, error) in results.items()}
     return recording
 
 
@@ -46,8 +43,7 @@ def record_elsewhere(
     recording, file = side.record(), io.BytesIO()
     kept, operations = recording.results, list_operations(recording)
     results = {n: (kept[n].call, kept[n].kind, x.value, x.error) for n, x in measure(recording).items()}
-    is_short = sum(x.numel() for _, values in operations for x in values) <= MAX_SENT
-    trace = [(name, list(values)) for name, values in operations if is_short]
+    trace = [(name, list(values)) for name, values in operations]
     torch.save((recording.is_step, recording.calls, recording.is_trained, results, trace), file)
     return base64.b64encode(file.getvalue()).decode()
 

@@ -11,7 +11,7 @@ from harness.exact.tape import SMALLEST, UNIT, dtype_name
 from harness.floats.double_double import lift
 from harness.floats.format import deviation, format_of, to_array
 from harness.record import Judgment, Sameness
-from harness.sameness.place import find_overflow, find_places
+from harness.sameness.place import find_changed, find_overflow, find_places
 from harness.sameness.recording import RETURNED, Measured, Recording
 from harness.sameness.rounding import measure
 from harness.wording.number import count
@@ -53,17 +53,23 @@ def judge(first: Recording, second: Recording, names: tuple[str, str] = NAMES) -
         sentence = f"all results of {scope} are equal"
         return Judgment(answer=Sameness.SAME_BITS, sentence=sentence, **_count_rows(pairs))
     rows, measured_others = _count_rows(pairs), measure(second)
+    is_computed = first.is_computed or second.is_computed
+    if is_computed:
+        measured, measured_others = ({n: x.as_computed() for n, x in m.items()} for m in (measured, measured_others))
     name, share = compare(measured, measured_others)
+    is_traced = bool(first.trace or second.trace)
     if name is None:
-        return Judgment(answer=Sameness.ROUNDING, sentence=_describe_rounding(pairs, scope, share), **rows)
-    x, y = measured[name], measured_others[name]
-    places = [_find_place(first, x, y), _find_place(second, y, x)]
-    places = places if any(places) else find_places(first, second)
+        answer, sentence = Sameness.ROUNDING, _describe_rounding(pairs, scope, share, is_computed=is_computed)
+        which, places = "with other bits", find_changed(first, second, 0.0) if is_traced else []
+    else:
+        x, y = measured[name], measured_others[name]
+        answer, sentence = Sameness.DIFFERENT, f"the {name}: {describe_difference(x, y, names)}"
+        which = "with another result" if is_traced else "that only one side has"
+        places = [_find_place(first, x, y), _find_place(second, y, x)]
+        places = places if any(places) else find_places(first, second)
     distinct = tuple(dict.fromkeys(filter(None, places)))
-    which = "with another result" if first.trace or second.trace else "that only one side has"
     where = f"; the first operation {which}: {' and '.join(distinct)}" if distinct else ""
-    sentence = f"the {name}: {describe_difference(x, y, names)}{where}"
-    return Judgment(answer=Sameness.DIFFERENT, sentence=sentence, places=distinct, **rows)
+    return Judgment(answer=answer, sentence=sentence + where, places=distinct, **rows)
 
 
 def have_same_bits(pairs: Iterable[tuple[Tensor, Tensor]]) -> bool:
@@ -144,16 +150,24 @@ def require_factor_seen(measured: Mapping[str, Measured]) -> None:
 # Sentences
 
 
-def _describe_rounding(pairs: Sequence[tuple[Tensor, Tensor]], scope: str, share: float) -> str:
+def _describe_rounding(pairs: Sequence[tuple[Tensor, Tensor]], scope: str, share: float, *, is_computed: bool) -> str:
     """Return how many numbers differ, and by how much."""
     gaps = [(x.double() - y.double()).abs().nan_to_num(nan=0.0) for x, y in pairs]
     differing, numbers = sum(int(gap.count_nonzero()) for gap in gaps), sum(gap.numel() for gap in gaps)
-    largest = [max(float(x.double().abs().max()) for x in pair if x.numel()) for pair in pairs]
-    shares = [float(gap.max()) / size for gap, size in zip(gaps, largest, strict=True) if gap.any()]
+    if not differing:
+        return f"the {count(numbers, 'number')} of {scope} are equal, except for signs of zeros or bits of NaN"
+    shares = [float(gap.max()) / _find_largest(*pair) for gap, pair in zip(gaps, pairs, strict=True) if gap.any()]
     limit = "less than 1 %" if share < 0.01 else f"{share:.0%}"
-    size = f"{max(shares, default=0.0):.1e} of the largest"
-    text = f"{differing:,} of {count(numbers, 'number')} differ, by at most {size}, in {scope}"
-    return f"{text}; in float64, they differ by {limit} of the difference that rounding explains"
+    text = (
+        f"{differing:,} of {count(numbers, 'number')} differ, by at most {max(shares):.1e} of the largest, in {scope}"
+    )
+    which = "they differ" if is_computed else "in float64, they differ"
+    return f"{text}; {which} by {limit} of the difference that rounding explains"
+
+
+def _find_largest(*values: Tensor) -> float:
+    """Return the size of the largest finite number."""
+    return max(float(x.double().abs().nan_to_num(nan=0.0, posinf=0.0).max()) for x in values if x.numel())
 
 
 def describe_difference(x: Measured, y: Measured, names: tuple[str, str] = NAMES) -> str:
@@ -163,13 +177,14 @@ def describe_difference(x: Measured, y: Measured, names: tuple[str, str] = NAMES
         return f"{first} is {x.kind}, and {second} {y.kind}"
     if unequal := _find_unequal_infinity(x.value.double(), y.value.double()):
         return f"{first} is {unequal[0]:g} where {second} is {unequal[1]:g}"
-    a, b = x.exact, y.exact
+    if unequal := _find_unequal_infinity(x.exact, y.exact):
+        return f"in float64, {first} is {unequal[0]:g} where {second} is {unequal[1]:g}"
+    a, b = (side.exact.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0) for side in (x, y))
     square = float((a * a).sum())
     ratio = float((a * b).sum()) / square if square else 0.0
     if ratio and abs(ratio - 1.0) > 1e-4 and torch.allclose(b, ratio * a, rtol=1e-4, atol=0.0):
         return f"{second} is {ratio:.4g} times {first}"
-    gap, largest = float((a - b).abs().max()), float(a.abs().max())
-    return f"they differ by up to {gap / largest if largest else float('inf'):.2g} of the largest"
+    return f"they differ by up to {float((a - b).abs().max()) / (_find_largest(a, b) or 1.0):.2g} of the largest"
 
 
 def _find_place(recording: Recording, mine: Measured, other: Measured) -> str:

@@ -1,6 +1,11 @@
 """The first operation of a recording that has no counterpart in another one."""
 
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,16 +52,43 @@ def list_operations(recording: Recording) -> Sequence[tuple[str, Sequence[Tensor
     return recording.trace or [(_format_step(step), step.values) for step in recording.tape.steps]
 
 
-def find_changed(first: Recording, second: Recording) -> list[str]:
-    """Return the first operation whose recorded results differ by far more than a rounding, if there is one."""
-    for (name, values), (other, others) in zip(list_operations(first), list_operations(second), strict=False):
-        if name != other:
-            return [name, other]
-        for x, y in zip(values, others, strict=True):
-            near = CHANGED * max(float(x.abs().nan_to_num(posinf=0.0).max()), 1e-30) if x.numel() else 0.0
-            if x.shape != y.shape or not torch.allclose(x, y, rtol=CHANGED, atol=near, equal_nan=True):
-                return [name]
-    return []
+def find_changed(first: Recording, second: Recording, tolerance: float = CHANGED) -> list[str]:
+    """Return the first operation whose recorded results differ by more than a tolerance, if there is one.
+
+    Another release may carry out other operations, whose last result must be equal, or that of the next common one.
+    """
+    sides = [_group_by_name(list_operations(recording)) for recording in (first, second)]
+    names = [[name for name, _ in side] for side in sides]
+    single: list[str] = []
+    for kind, i, end, j, other_end in SequenceMatcher(None, names[0], names[1], autojunk=False).get_opcodes():
+        mine, others = sides[0][i:end], sides[1][j:other_end]
+        if kind == "equal":
+            for (name, results), (_, other_results) in zip(mine, others, strict=True):
+                if not _are_near(results, other_results, tolerance):
+                    return single or [name]
+                single = []
+        elif not (mine and others and _are_near(mine[-1][1], others[-1][1], tolerance)):
+            single = [operations[0][0] for operations in (mine, others) if operations]
+    return single
+
+
+def _group_by_name(operations: Sequence[tuple[str, Sequence[Tensor]]]) -> Sequence[tuple[str, Sequence[Any]]]:
+    """Join consecutive operations of one name, such as the parts of a derivative."""
+    return [(name, [values for _, values in group]) for name, group in groupby(operations, itemgetter(0))]
+
+
+def _are_near(results: Sequence[Sequence[Tensor]], others: Sequence[Sequence[Tensor]], tolerance: float) -> bool:
+    """Whether operations have nearly equal results; of unequal numbers of operations, the last ones count."""
+    if len(results) != len(others):
+        results, others = results[-1:], others[-1:]
+    pairs = [pair for each in zip(results, others, strict=True) for pair in zip(*each, strict=False)]
+    return all(_is_near(x, y, tolerance) for x, y in pairs)
+
+
+def _is_near(x: Tensor, y: Tensor, tolerance: float) -> bool:
+    size = max(float(x.abs().nan_to_num(posinf=0.0).max()), 1e-30) if x.numel() else 0.0
+    near = partial(torch.allclose, rtol=tolerance, atol=tolerance * size, equal_nan=True)
+    return x.shape == y.shape and near(x.double(), y.double())
 
 
 def find_overflow(recording: Recording) -> str:

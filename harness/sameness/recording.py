@@ -29,8 +29,8 @@ class Call(NamedTuple):
     """Inputs for which the gradients of a weighted sum of the results are recorded, too."""
 
 
-COMPUTED = 16.0
-"""Factor of the errors of results that are compared as computed, and not in float64."""
+COMPUTED = 8.5
+"""Factor of the errors of both results if they are compared as computed, and not in float64."""
 
 
 class Measured(NamedTuple):
@@ -79,6 +79,11 @@ class Recording:
     """The results with their errors, if another process has measured them."""
     trace: Sequence[tuple[str, Sequence[Tensor]]] = ()
     """The operations and their results, if another process has recorded them."""
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether its results have no exact values, because the recorded operations did not compute them."""
+        return self.is_replaced or self.measured is not None
 
 
 class Observer(Recorder):

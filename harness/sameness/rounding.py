@@ -88,10 +88,7 @@ class ResultReplay(Replay):
 
 
 def measure(recording: Recording) -> Mapping[str, Measured]:
-    """Return the results of a recording with their exact values and sampled errors.
-
-    Results of a second run count as exact, with a larger error.
-    """
+    """Return the results of a recording with their exact values and sampled errors."""
     if recording.measured is not None:
         return recording.measured
     exact = ResultReplay(recording, Doubles()).read_results
@@ -104,5 +101,4 @@ def measure(recording: Recording) -> Mapping[str, Measured]:
     if recording.is_step:
         # A gradient may have crossed a kink, which few samples of a single number do.
         errors = {name: error.maximum(error.median()) if error.numel() else error for name, error in errors.items()}
-    measured = {name: Measured(x.value, exact[name], errors[name]) for name, x in recording.results.items()}
-    return {name: x.as_computed() for name, x in measured.items()} if recording.is_replaced else measured
+    return {name: Measured(x.value, exact[name], errors[name]) for name, x in recording.results.items()}

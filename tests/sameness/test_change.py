@@ -72,7 +72,6 @@ def step():
 """
 
 KINK = """\
-import torch
 from torch import Tensor
 
 zero = torch.zeros((), requires_grad=True)
@@ -81,17 +80,50 @@ Tensor.clamp = lambda x, min: torch.relu(x) if zero.grad else torch.where(x >= m
 """
 
 
+def make_release(folder: Path, python: str, patch: str) -> Path:
+    """Return an interpreter that changes torch after its import."""
+    (folder / "patch").mkdir()
+    (folder / "patch" / "patch.py").write_text(f"import torch\n{patch}", encoding="utf-8")
+    other = folder / "python"
+    program = "import sys; sys.path.append(sys.argv.pop(1)); import patch; sys.argv.pop(1); exec(sys.argv.pop(1))"
+    other.write_text(f'#!/bin/sh\nshift\nexec "{python}" -P -c "{program}" "{folder}/patch" "$@"\n', encoding="utf-8")
+    other.chmod(0o755)
+    return other
+
+
 def test_another_release_names_the_operation_that_changed(
     harness_command: Command, workplace: Path, python: str
 ) -> None:
     """The derivative of clamp at its bound is 1 up to torch 2.13, and 0 later; the other interpreter swaps it."""
     (workplace / "clamp.py").write_text(CLAMP, encoding="utf-8")
-    (workplace / "kink").mkdir()
-    (workplace / "kink" / "kink.py").write_text(KINK, encoding="utf-8")
-    other = workplace / "python"
-    program = "import sys; sys.path.append(sys.argv.pop(1)); import kink; sys.argv.pop(1); exec(sys.argv.pop(1))"
-    other.write_text(f'#!/bin/sh\nshift\nexec "{python}" -P -c "{program}" "{workplace}/kink" "$@"\n', encoding="utf-8")
-    other.chmod(0o755)
+    other = make_release(workplace, python, KINK)
     done = harness_command(f"same clamp.py:step --under release={other}", code=1)
     assert done.stdout.startswith("DIFFERENT   the gradient of weight [2] in step 1: ")
-    assert "clamp.py:8" in done.stdout
+    assert done.stdout.endswith("result: clamp (clamp.py:9) and relu (clamp.py:9)\n")
+
+
+OTHER = """\
+import torch
+
+is_other = hasattr(torch, "is_other")
+
+
+def masked(x):
+    return (x - 1e9).softmax(-1), torch.exp(x.double() if is_other else x).float()
+
+
+def scaled(x):
+    opposite = 0.0 - x if is_other else -x
+    return opposite * (3.0 if is_other else 2.0)
+"""
+
+
+def test_another_release_is_compared_as_computed(harness_command: Command, workplace: Path, python: str) -> None:
+    """A large number absorbs logits in float32 and not in float64, and other operations may have the same results."""
+    (workplace / "other.py").write_text(OTHER, encoding="utf-8")
+    under = f"--under release={make_release(workplace, python, 'torch.is_other = True')}"
+    done = harness_command(f"same other.py:masked --shape 4,50 {under}", code=0)
+    pattern = r"ROUNDING    \S+ of 1,200 numbers differ, .*; they differ by .* with other bits: to \(other.py:7\)\n"
+    assert re.fullmatch(pattern, done.stdout)
+    done = harness_command(f"same other.py:scaled --shape 900,300 {under}", code=1)
+    assert "is 1.5 times the plain one; the first operation with another result: mul (other.py:12)\n" in done.stdout

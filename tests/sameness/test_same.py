@@ -103,6 +103,18 @@ def half_negative_zero(x):
     return torch.cat([x, x * -0.0])
 
 
+def half_nan(x):
+    return torch.cat([x / 3.0, x * torch.nan])
+
+
+def half_nan_multiplied(x):
+    return torch.cat([x * (1.0 / 3.0), x * torch.nan])
+
+
+def half_nan_shifted(x):
+    return torch.cat([x / 3.0 + 1.0, x * torch.nan])
+
+
 def square(x):
     return x * x
 
@@ -231,7 +243,13 @@ def test_a_comparison_without_an_answer_says_why(arguments: str, refusal: str, h
         ("square", "half_square", "different the gradient of input 1 of call 1: the second is 0.5 times the first"),
         ("square", "square_in_numpy", "same bits all results of 2 calls (2 weights or gradients that only one side"),
         ("many", "many", "same bits all results of 1 call are equal"),
-        ("half_zero", "half_negative_zero", "rounding 0 of 48 numbers differ, by at most 0.0e+00 of the largest"),
+        ("half_zero", "half_negative_zero", "rounding the 48 numbers of 2 calls are equal, except for signs of zeros"),
+        ("half_nan", "half_nan_multiplied", "rounding 3 of 48 numbers differ, by at most 9.7e-08 of the largest"),
+        (
+            "half_nan",
+            "half_nan_shifted",
+            "different the result of call 1: they differ by up to 0.62 of the largest; the first op",
+        ),
     ],
 )
 def test_results_of_each_kind_are_compared(first: str, second: str, answer: str) -> None:
@@ -241,6 +259,13 @@ def test_results_of_each_kind_are_compared(first: str, second: str, answer: str)
     """
     decided = compare_pair(make_pair(f"mine.py:{first}", f"mine.py:{second}", shapes=["4,2"]))
     assert f"{decided.answer} {decided.sentence}".startswith(answer)
+
+
+def test_a_number_that_only_float64_lacks_is_named() -> None:
+    """The results may be finite where their repetition in float64 is not."""
+    value, zero = torch.zeros(1), torch.zeros(1, dtype=torch.float64)
+    sides = Measured(value, zero + torch.nan, zero), Measured(value, zero, zero)
+    assert judgment.describe_difference(*sides) == "in float64, the first is nan where the second is 0"
 
 
 # Controls
