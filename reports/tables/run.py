@@ -130,12 +130,12 @@ def same(judgments: Sequence[Judgment]) -> Table:
         codes("first", "second"),
         texts("answer"),
         numbers("differing rows", "largest difference", "error of the first", "error of the second"),
-        codes("first operation that only one has"),
+        codes("first operation that differs"),
     )
     caption = (
         "Both were called on the same inputs. Differences and errors are in units in the last place (ulp); an error is "
         "shown where it is the largest share of its bound, which follows it. Rounding: the difference is not more than "
-        "rounding errors explain, also of an unstable form. Other differences of shipped cases are declared failures."
+        "rounding errors explain, also of an unstable form. Other differences of two cases are declared failures."
     )
     return Table("same-table", "The same inputs on both sides", columns, tuple(rows), caption)
 

@@ -73,7 +73,15 @@ def test_the_report_has_a_page_of_the_pairs(tmp_path: Path) -> None:
     report = reported(run_of(tmp_path / "run", *judgments))
     assert "## Is it the same?" in report.markdown
     assert "2 pairs: 1 same bits and 1 different" in report.markdown
-    cells = ["differing rows", "7 of 1,000", "1.50", "inf of 2.00", "0.750 of 3.50", "exp (scratch.py:23)"]
+    cells = [
+        "differing rows",
+        "7 of 1,000",
+        "1.50",
+        "inf of 2.00",
+        "0.750 of 3.50",
+        "exp (scratch.py:23)",
+        "operation that differs",
+    ]
     assert [cell for cell in cells if cell not in report.markdown] == []
     assert "under resume" in report.html
     assert "</td>" not in report.html
