@@ -25,9 +25,10 @@ def seconds(function: Callable[[], object]) -> float:
 
 
 def test_a_launch_returns_before_its_work_is_done() -> None:
-    """Only the wait takes the time of the work."""
-    assert seconds(lambda: X + X) == pytest.approx(1e-3, abs=2e-3)
-    assert seconds(wait) == pytest.approx(0.1, abs=5e-3)
+    """Only the wait takes the time of the work; other programs of the machine may stop one of the calls."""
+    launches_s, waits_s = zip(*((seconds(lambda: X + X), seconds(wait)) for _ in range(4)), strict=True)
+    assert min(launches_s) == pytest.approx(1e-3, abs=2e-3)
+    assert max(launches_s) < 0.05 < min(waits_s) <= 0.1
 
 
 @pytest.mark.parametrize("read", [lambda x: x[0, 0].item(), lambda x: x.cpu(), lambda x: bool(x.sum() > 1)])
