@@ -18,6 +18,7 @@ from harness.wording.verdict import count_laws
 
 from .figures import front as figures
 from .figures.audit import errors, headroom
+from .figures.loader_heat_map import loading
 from .figures.step import step_times
 from .figures.trace import Watch, watch
 from .headline import headline, origin
@@ -145,7 +146,7 @@ def _draw_pictures(reading: Reading) -> Iterator[tuple[Figure | Watch | None, st
     if len(steps := figures.visible_steps(frames.steps)):
         yield _draw_steps(reading, steps), "model", str(steps["family"].iloc[0])
     if len(frames.loaders):
-        yield figures.loading(frames.loaders, frames.balance, source), "run", "loading"
+        yield loading(frames.loaders, frames.balance, source), "run", "loading"
     ordinary = [audit for audit in reading.audits if not audit.expected and audit.what_if is None]
     audited = (figure for draw in (headroom, errors) for audit in ordinary if (figure := draw(audit)) is not None)
     yield from ((figures.large("front-headroom", figure), "run", "audit") for figure in islice(audited, 1))

@@ -16,6 +16,7 @@ from ..svg import WIDE_IN, add_tooltips, belongs
 from ..text import count, listing, shorten
 from .axis import End, legend_rows, logarithmic, names_of, whiskers
 from .chart import curve_panels, panels_by, wide_and_narrow
+from .speed_comparison import compare_with_less_accurate, find_fastest
 
 SIGNS = dict(zip("os^Dv<>Pp*", "●■▲◆▼◀▶✚⬟★", strict=True))
 """Markers for implementations with the same style, and similar characters for text."""
@@ -50,10 +51,10 @@ def accuracy_against_speed(frame: pd.DataFrame) -> Figure:
 
 def _compare_fastest(group: pd.DataFrame) -> str:
     """Return whether the fastest sound implementation is also as accurate as any; empty if none is the fastest."""
-    sound = group[group["ratio"] <= 1.0].sort_values("median_s", kind="stable")
-    if len(sound) < 2 or sound["q3_s"].iloc[0] >= sound["q1_s"].iloc[1:].min():
+    sound = group[group["ratio"] <= 1.0]
+    if (fastest := find_fastest(sound)) is None:
         return ""
-    names, closest, fastest = names_of(group), sound.sort_values("ratio", kind="stable").iloc[0], sound.iloc[0]
+    names, closest = names_of(group), sound.sort_values("ratio", kind="stable").iloc[0]
     if closest["ratio"] < fastest["ratio"]:
         return f"{names[str(fastest['case'])]} is the fastest, {names[str(closest['case'])]} the most accurate"
     return f"{names[str(fastest['case'])]} is the fastest, and none is more accurate"
@@ -97,16 +98,8 @@ def _compare_pairs(groups: dict[str, pd.DataFrame]) -> str:
     for contract, rows in groups.items():
         # An implementation that breaks the law of the value computes something else, so its time does not compare.
         group = rows[rows["ratio"] <= 1.0]
-        if group.empty:
-            continue
-        fastest = group.sort_values("median_s").iloc[0]
-        slower = group[(group["ratio"] > fastest["ratio"]) & (group["q1_s"] > fastest["q3_s"])]
-        if len(slower):
-            worst = slower.sort_values("median_s").iloc[-1]
-            sentences.append(
-                f"{contract}: {fastest['case']} is the fastest, and more accurate than {worst['case']}, which takes "
-                f"{times(worst['median_s'] / fastest['median_s'])} the time"
-            )
+        if comparison := compare_with_less_accurate(group):
+            sentences.append(f"{contract}: {comparison}")
     if sentences:
         return f"{listing(sentences, at_most=3)}."
     return "No implementation that keeps its bound is both faster and more accurate than another."

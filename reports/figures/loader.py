@@ -1,28 +1,23 @@
 """Loaders: rates as a heat map and against workers, the share that waits, and the parts of the batch time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
-import numpy as np
 import pandas as pd
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 
 from harness.record import DataSource
 from harness.record.budget import PARTS
-from harness.wording.number import FASTER, compare_speed, percent, rate, times
+from harness.wording.number import FASTER, percent, rate, times
 
 from ..page_part import Figure, Panel
 from ..source import caveat_of
-from ..style import DASHES, INK, MUTED, PAPER, pen
+from ..style import DASHES, INK, MUTED, pen
 from ..tables.loader import first_rows
 from ..text import count, listing, shorten, workers_in_words
 from .axis import End, categories, label_lines, legend_above, logarithmic, names_of, whiskers
 from .chart import draw_panel, name_rows, panels_by, stack_bars, wide_and_narrow
-
-MAP = "cividis"
-"""A color map of even lightness that reads the same with the common kinds of color blindness and in gray."""
+from .speed_comparison import best_row, compare_workers
 
 HEIGHT_IN = 2.5
 """Height of a panel of rates against workers."""
@@ -55,37 +50,13 @@ FEW = 2
 """Up to this number of loaders, sentences are in the caption; otherwise in a table."""
 
 
-def _best_row(frame: pd.DataFrame) -> "pd.Series[float]":
-    return frame.sort_values("samples_per_s", ascending=False, kind="stable").iloc[0]
-
-
-def draw_cells(
-    axes: Axes,
-    rates: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]",
-    norm: LogNorm,
-    *,
-    text: Callable[[float], str] = rate,
-) -> None:
-    """Fill each cell with the color of its rate and write the rate into it, in the ink of the better contrast."""
-    axes.pcolormesh(rates, cmap=MAP, norm=norm, edgecolors=PAPER, linewidth=1.5)
-    for (row, column), value in np.ndenumerate(rates):
-        red, green, blue, _ = colormaps[MAP](norm(value))
-        ink = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.46 else "#ffffff"
-        color = INK if np.isnan(value) else ink
-        words = "" if np.isnan(value) else text(value)
-        axes.text(column + 0.5, row + 0.5, words, ha="center", va="center", color=color)
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(which="both", length=0)
-
-
 def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
     """Return a panel for each loader that was measured with several numbers of workers."""
     scaled = frame.groupby("case", sort=False).filter(lambda group: len(group["workers"].unique()) > 1)
     span = [*scaled["samples_per_s"], *scaled["samples_per_s_low"].dropna(), *scaled["samples_per_s_high"].dropna()]
 
     def build_panels(case: str, group: pd.DataFrame, number: int) -> list[Panel]:
-        best, sizes = _best_row(group), count(group["batch_size"].nunique(), "batch size")
+        best, sizes = best_row(group), count(group["batch_size"].nunique(), "batch size")
         label = (
             f"Throughput of {case} against workers, one line for each of {sizes}: "
             f"at most {rate(best['samples_per_s'])} samples per second, at batch {best['batch_size']} "
@@ -94,33 +65,13 @@ def scaling(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         draw = partial(_draw_scaling, frame=group, workers=sorted(scaled["workers"].unique()), span=span)
         return [draw_panel(case, draw, name=f"loader-scaling-{number}", label=label, height_in=HEIGHT_IN)]
 
-    gains = [max(_list_gains(group), default=(0.0, ""))[1] for _, group in scaled.groupby("case", sort=False)]
+    gains = [max(compare_workers(group), default=(0.0, ""))[1] for _, group in scaled.groupby("case", sort=False)]
     claim = f"More workers help {sum(FASTER in gain for gain in gains)} of {count(len(gains), 'loader')}"
     if len(gains) == 1:
         claim = f"{scaled['case'].iloc[0]}: {gains[0]}"
     title = "Loader throughput against the number of workers"
     panels, caption = panels_by(scaled, "case", build_panels), _explain_scaling(frame, scaled)
     return Figure("loader-scaling", title, panels, caption, ("loaders",), caveat_of(frame, source), claim=claim)
-
-
-def _list_gains(loader: pd.DataFrame) -> Iterator[tuple[float, str]]:
-    """Yield the highest rate at each batch size, and how more workers compare with the fewest there."""
-    for size, group in loader.groupby("batch_size"):
-        is_more = group["workers"] > group["workers"].min()
-        if not is_more.any():
-            continue
-        more, fewest = (_best_row(group[chosen]) for chosen in (is_more, ~is_more))
-        low, high = _rate_at(more, "low") / _rate_at(fewest, "high"), _rate_at(more, "high") / _rate_at(fewest, "low")
-        comparison = compare_speed(float(more["samples_per_s"] / fewest["samples_per_s"]), low, high)
-        verb = "is" if more["workers"] == 1 else "are"
-        workers, none = count(int(more["workers"]), "worker"), int(fewest["workers"]) or "none"
-        yield float(group["samples_per_s"].max()), f"at batch {size:,}, {workers} {verb} {comparison} {none}"
-
-
-def _rate_at(row: "pd.Series[float]", end: str) -> float:
-    """Return an end of the interval of a rate, or the rate if it has no interval."""
-    value = row[f"samples_per_s_{end}"]
-    return float(row["samples_per_s"] if pd.isna(value) else value)
 
 
 def _draw_scaling(axes: Axes, *, frame: pd.DataFrame, workers: Sequence[int], span: Sequence[float]) -> None:
@@ -144,7 +95,7 @@ def _draw_scaling(axes: Axes, *, frame: pd.DataFrame, workers: Sequence[int], sp
 def _explain_scaling(frame: pd.DataFrame, scaled: pd.DataFrame) -> str:
     """Return the gain from workers at each batch size, and the loaders measured only without workers."""
     groups = scaled.groupby("case", sort=False)
-    gains = [f"{case}: {'; '.join(gain for _, gain in _list_gains(group))}." for case, group in groups]
+    gains = [f"{case}: {'; '.join(gain for _, gain in compare_workers(group))}." for case, group in groups]
     single = [str(case) for case in frame["case"].unique() if case not in set(scaled["case"])]
     once = f"Measured without workers only: {listing(single)}. " if single else ""
     bars = "Points are medians of slices, bars 95 % intervals within one process."
@@ -226,7 +177,7 @@ def budgets(frame: pd.DataFrame, source: DataSource | None) -> Figure:
         frames=("budgets",),
         caveat=caveat_of(frame, source),
         columns=1,
-        claim=f"With {slow}, loading takes longer than the step (batch {batch:,})" if len(steps) else "",
+        claim=f"With {slow}, the step has less than half of the time (batch {batch:,})" if len(steps) else "",
     )
 
 

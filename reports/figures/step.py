@@ -21,6 +21,15 @@ from ..text import count, listing, shorten
 from .accuracy import SIGNS
 from .axis import End, categories, legend_above, legend_rows, logarithmic, names_of, whiskers
 from .chart import Curves, curve_panels, draw_panel, name_rows, panels_by, stack_bars, wide_and_narrow
+from .speed_comparison import (
+    PLACE,
+    compare_closed_forms,
+    compare_styles,
+    compare_with_loop,
+    compare_with_reference,
+    select_near_256,
+    title_of_place,
+)
 
 HEIGHT_IN = 3.0
 """Height of a drawing with names at the ends of its curves."""
@@ -34,7 +43,7 @@ def step_times(frame: pd.DataFrame, *, accelerator: str | None, comparisons: Seq
     low, high = frame["rounds"].min(), frame["rounds"].max()
     rounds = f"{low:,} rounds" if low == high else f"{low:,} to {high:,} rounds"
     name, title = "steps-figure", "Time per training step by batch size"
-    lines = _compare(frame)
+    lines = compare_styles(frame)
     if compared := {each.case: each for each in comparisons if each.case in _list_compared(frame)}:
         sentences = {case: compare_in_words(each) for case, each in compared.items()}
         panels = [_build_comparison(frame, each, number=number) for number, each in enumerate(compared.values())]
@@ -173,22 +182,6 @@ def _list_curves(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield ", ".join([names[str(key[0])], *(str(part) for part in key[1:])]), curve
 
 
-def _compare(frame: pd.DataFrame) -> str:
-    """Compare the first scratch and concise cases at the largest common batch, for each family and device."""
-    sentences = []
-    for (family, device), group in frame.groupby(["family", "device"], sort=False):
-        rows = group.pivot_table(index="batch_size", columns="style", values="median_s", aggfunc="first")
-        if {"scratch", "concise"} <= set(rows.columns) and len(pairs := rows.dropna(subset=["scratch", "concise"])):
-            scratch, concise, batch = pairs["scratch"].iloc[-1], pairs["concise"].iloc[-1], pairs.index[-1]
-            position = f"On {'the CPU' if device == 'cpu' else device} at batch {batch:,}"
-            # Interleaved steps have a figure of their ratio within the rounds.
-            in_turns = group["floor_s"].notna().any()
-            ratio = "" if in_turns else f": scratch takes {times(scratch / concise)} as long as concise"
-            times_ = f"{duration(scratch)} (scratch) or {duration(concise)} (concise)"
-            sentences.append(f"{position}, one {family} step takes {times_}{ratio}.")
-    return " ".join(sentences)
-
-
 INTERVAL = "95 % interval over interleaved rounds in one process"
 """Meaning of the bars in these figures."""
 
@@ -197,9 +190,6 @@ OVER_FLOOR = Quantity("over_floor", "over_floor_low", "over_floor_high", "time /
 
 SIZE_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00")
 """Colors of the batch sizes in a plot of ratios, which has at most as many of them."""
-
-PLACE = ["contract", "device"]
-"""Columns whose values have a panel each."""
 
 PHASES = {"forward": "#0072b2", "loss": "#e69f00", "backward": "#d55e00", "update": "#009e73"}
 """Colors of the phases, which stand in this order; the legend names them."""
@@ -211,29 +201,9 @@ def step_ratios(frame: pd.DataFrame) -> Figure:
     ratios = frame[frame["reference"] == first]
     panels = _build_ratio_panels(ratios, RATIO, name="step-ratio")
     title = "Step time relative to the scratch step of the chapter"
-    caption = f"{_compare_closed_forms(frame)} Bars show the {INTERVAL}."
-    claim = _find_fastest(ratios)
+    caption = f"{compare_closed_forms(frame)} Bars show the {INTERVAL}."
+    claim = compare_with_reference(ratios)
     return Figure("step-ratio-figure", title, panels, caption, ("step_ratios",), columns=1, claim=claim)
-
-
-def _find_fastest(frame: pd.DataFrame) -> str:
-    """Return the fastest step near batch 256; empty for several contracts or devices."""
-    if frame.groupby(PLACE).ngroups > 1:
-        return ""
-    subset = _select_near_256(frame)
-    first = subset.sort_values("ratio", kind="stable").iloc[0]
-    reference, names = str(first["reference"]), names_of(frame)
-    if str(first["case"]) == reference or first["ratio"] >= 1.0:
-        return f"No step is faster than {names[reference]} at batch {first['batch_size']:,}"
-    ratio = f"{1 / first['ratio']:.2f}×"
-    return f"{names[str(first['case'])]} is {ratio} as fast as {names[reference]} at batch {first['batch_size']:,}"
-
-
-def _select_near_256(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows at the batch size nearest to the chapter's 256."""
-    size = min(frame["batch_size"].unique(), key=lambda size: (abs(size - 256), size))
-    near: pd.DataFrame = frame[frame["batch_size"] == size]
-    return near
 
 
 def floor(frame: pd.DataFrame) -> Figure:
@@ -252,13 +222,13 @@ def floor(frame: pd.DataFrame) -> Figure:
 
 def phases(frame: pd.DataFrame) -> Figure:
     """Return the time per phase, a bar for each case, at the batch size nearest to the chapter's 256."""
-    subset = _select_near_256(frame)
+    subset = select_near_256(frame)
     size = subset["batch_size"].iloc[0]
 
     def panels(place: tuple[str, str], group: pd.DataFrame, number: int) -> list[Panel]:
         label = f"Phases of a step, {' on '.join(place)}: {_list_phases(group)}."
         height_in = 1.55 + 0.28 * group["case"].nunique()
-        draw, title = partial(_draw_phases, frame=group), f"{_title(*place)}, batch {size}"
+        draw, title = partial(_draw_phases, frame=group), f"{title_of_place(*place)}, batch {size}"
         return [draw_panel(title, draw, name=f"phase-{number}", label=label, height_in=height_in)]
 
     title = "Time of forward, loss, backward and update"
@@ -284,7 +254,7 @@ def _build_ratio_panels(frame: pd.DataFrame, quantity: Quantity, *, name: str) -
         narrow = partial(draw, limit=20, columns=1)
         options: dict[str, Any] = {"name": f"{name}-{number}", "label": label, "draw_narrow": narrow}
         options |= {"height_in": height_in, "narrow_height_in": height_in + 0.5}
-        return [wide_and_narrow(_title(*place), draw, **options)]
+        return [wide_and_narrow(title_of_place(*place), draw, **options)]
 
     return panels_by(frame, PLACE, panels)
 
@@ -322,10 +292,6 @@ def _draw_phases(axes: Axes, frame: pd.DataFrame) -> None:
     legend_above(axes, columns=1)
 
 
-def _title(contract: object, device: object) -> str:
-    return f"{str(contract).removesuffix('_step')}, {'CPU' if device == 'cpu' else device}"
-
-
 def _list_phases(frame: pd.DataFrame) -> str:
     rows = (
         f"{case} " + ", ".join(f"{row['phase']} {duration(row['median_s'])}" for _, row in group.iterrows())
@@ -334,31 +300,14 @@ def _list_phases(frame: pd.DataFrame) -> str:
     return "; ".join(rows)
 
 
-def _compare_closed_forms(frame: pd.DataFrame) -> str:
-    """Return the gain of the fastest step over the chapter's two steps near batch 256, for each contract and device."""
-    sentences, names = [], names_of(frame)
-    for (contract, device), group in frame.groupby(PLACE, sort=False):
-        subset = _select_near_256(group)
-        size = subset["batch_size"].iloc[0]
-        fastest = subset[subset["case"] != subset["reference"]].sort_values("ratio", kind="stable")["case"].iloc[0]
-        selected = subset[(subset["case"] == fastest) & (subset["reference"] != fastest)]
-        gains = [
-            f"{names[reference]} takes {1 / ratio:.2f} times as long ({1 / high:.2f} to {1 / low:.2f})"
-            for reference, ratio, low, high in selected[["reference", "ratio", "low", "high"]].itertuples(index=False)
-        ]
-        title = f"{_title(contract, device)}, batch {size}"
-        sentences.append(f"{title}: {names[fastest]} is the fastest; {listing(gains)}.")
-    return " ".join(sentences)
-
-
 def _find_nearest(frame: pd.DataFrame) -> str:
     """Return the step with the smallest distance to the floor."""
     sentences, names = [], names_of(frame)
     for (contract, device), group in frame.groupby(PLACE, sort=False):
         best = group.sort_values("over_floor", kind="stable").iloc[0]
         sentences.append(
-            f"{_title(contract, device)}: {names[str(best['case'])]} is closest, at {times(best['over_floor'])} the "
-            f"floor of {duration(best['floor_s'])} at batch {best['batch_size']}."
+            f"{title_of_place(contract, device)}: {names[str(best['case'])]} is closest, at "
+            f"{times(best['over_floor'])} the floor of {duration(best['floor_s'])} at batch {best['batch_size']}."
         )
     return " ".join(sentences)
 
@@ -399,7 +348,7 @@ def speedup(frame: pd.DataFrame) -> Figure:
         f"Loop time relative to the vectorized time: {'; '.join(phrases)}. Points are ratios of medians; bars span the "
         "ratios of the nearest and the farthest quartiles over the rounds in one process."
     )
-    claim = f"A vectorized operation is up to {times(points['ratio'].max())} as fast as a loop"
+    claim = compare_with_loop(points)
     return Figure("vectorization-figure", title, panels, caption, ("vectorization",), claim=claim)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from harness.record.bench import BalanceRecord, LoaderRecord
 from harness.wording.table.loader import balance_table
 
-from ..figures.front import loading
 from ..figures.loader import FEW, budgets, scaling, waiting
+from ..figures.loader_heat_map import loading
 from ..page_part import Part
 from ..reading import Reading
 from ..section import section

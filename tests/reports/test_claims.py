@@ -112,7 +112,7 @@ def reading(full: RunFolder) -> Reading:
     [
         (training.steps, ["at batch 256", "of the minimum time", "phase takes"]),
         (training.training, ["reaches a held-out accuracy of"]),
-        (loader.best, ["loading takes longer than the step"]),
+        (loader.best, ["the step has less than half of the time"]),
         (loader.balance, ["always keep the loop waiting over"]),
         (law.summary, ["measured errors are within their bounds"]),
         (operation.vectorization, ["as fast as a loop"]),
