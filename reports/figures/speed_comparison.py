@@ -140,7 +140,7 @@ def title_of_place(contract: object, device: object) -> str:
 
 def compare_with_loop(points: pd.DataFrame) -> str:
     """Return how the vectorized operation with the largest ratio compares with its loop."""
-    largest = points.sort_values("ratio", kind="stable").iloc[-1]
+    largest = points.sort_values("ratio", ascending=False, kind="stable").iloc[0]
     words = compare_speed(*largest[["ratio", "low", "high"]])
     return f"A vectorized operation is up to {words} a loop" if words.endswith(FASTER) else "No loop is slower"
 
