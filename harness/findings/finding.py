@@ -94,8 +94,12 @@ class Finding:
 
     @property
     def is_gross(self) -> bool:
-        """Whether a value at ordinary inputs is finite and has hardly any correct digit."""
-        values = [verdict.violation for verdict in self.verdicts if verdict.group == "value" and verdict.violation]
+        """Whether a value or gradient at ordinary inputs is finite and has hardly any correct digit."""
+        values = [
+            verdict.violation
+            for verdict in self.verdicts
+            if verdict.group in {"value", "gradient"} and verdict.violation
+        ]
         return any(
             one.magnitude <= MODERATE
             and math.isfinite(one.actual)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -103,6 +104,31 @@ def test_a_gross_error_comes_before_an_overflow() -> None:
     first, *_ = findings(verdicts)
     assert first.is_gross
     assert "value" in first.laws
+
+
+class SoftplusWithoutSlopeAtZero(torch.autograd.Function):
+    """Softplus whose backward pass returns zero at zero."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Keep the input."""
+        ctx.save_for_backward(x)
+        return functional.softplus(x)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor) -> Tensor:
+        """Leave out zero."""
+        (x,) = ctx.saved_tensors
+        return cotangents[0] * torch.sigmoid(x) * (x != 0)
+
+
+def test_a_gross_error_of_the_gradient_comes_before_lost_digits() -> None:
+    """In float64, torch's threshold of 20 costs the value half of its digits."""
+    apply = SoftplusWithoutSlopeAtZero.apply
+    verdicts = harness.check(apply, "softplus", laws=["value", "gradient_at_zero"], dtypes=["float64"], corpora=())
+    first, second = findings(verdicts)
+    assert first.laws == ["gradient_at_zero"]
+    assert second.laws == ["value"]
 
 
 def test_a_rectifier_that_returns_its_own_input_is_found() -> None:
