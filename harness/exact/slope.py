@@ -23,6 +23,9 @@ _NUDGE = 2.0**-20
 _APART = 2.0**-6
 """Relative difference from which on two derivatives differ; curvature and the roundings of 16 bits are smaller."""
 
+_ROUNDING = 2.0**-50
+"""Relative rounding error of a result in float64, with a margin for operations of several roundings."""
+
 _MOST = 64
 """Largest number of elements of an operation whose derivatives are computed."""
 
@@ -75,29 +78,32 @@ def _compute_other_gradients(forward: Step, cotangent: Tensor, recorded: Tensor)
     """Yield the gradient with other derivatives: of the left side, of the right side, and their mean."""
     x = forward.given[0].reshape(-1)
     nudges = _NUDGE * torch.where((x == 0) | x.isinf(), 1.0, x.abs())
-    left, right = (
-        torch.stack([_get_change(forward, cotangent, i, side * h) / (side * h) for i, h in enumerate(nudges.tolist())])
+    (left, left_error), (right, right_error) = (
+        torch.tensor([_get_change(forward, cotangent, i, side * h) for i, h in enumerate(nudges.tolist())]).T
+        / side
+        / nudges
         for side in (-1.0, 1.0)
     )
     mean, plain = (left + right) / 2, recorded.reshape(-1)
     size = torch.stack([left.abs(), right.abs(), plain.abs()]).amax(0)
-    differs = ((left - right).abs() > _APART * size) | ((plain - mean).abs() > _APART * size)
+    differs = (left - right).abs() > _APART * size + left_error.abs() + right_error.abs()
     for slopes in (left, right, mean) if bool(differs.any()) else ():
         yield torch.where(differs, slopes, plain).reshape(recorded.shape)
 
 
-def _get_change(forward: Step, cotangent: Tensor, at: int, nudge: float) -> Tensor:
-    """Return the change of the results, times the cotangent, where one element of the first input is nudged."""
+def _get_change(forward: Step, cotangent: Tensor, at: int, nudge: float) -> tuple[float, float]:
+    """Return the change of the results, times the cotangent, if an input element is nudged, and its rounding error."""
     view, x = forward.inputs[0], forward.given[0].clone(memory_format=torch.contiguous_format)
     others = dict(zip(forward.inputs[1:], forward.given[1:], strict=True))
     before = Doubles().carry_out(forward, lambda part: x.clone() if part == view else others[part].clone())
     x.view(-1)[at] += nudge
     after = Doubles().carry_out(forward, lambda part: x if part == view else others[part].clone())
     if not before or not after:
-        return torch.tensor(float("nan"))
+        return float("nan"), 0.0
     # An infinity does not change, wherever it is moved.
-    change: Tensor = (after[0] - before[0]).reshape(-1).nan_to_num(nan=0.0)
-    return (change * cotangent).sum()
+    change = (after[0] - before[0]).reshape(-1).nan_to_num(nan=0.0)
+    error = _ROUNDING * after[0].reshape(-1).nan_to_num(posinf=0.0, neginf=0.0).abs()
+    return float((change * cotangent).sum()), float((error * cotangent.abs()).sum())
 
 
 def _make_event(forward: Step, last: Step, cotangent: Tensor, values: Tensor) -> Event | None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from programs.kinks import BEGIN, END, KINKS, PAGE, derivatives, kept, release, table
 
+import harness
 from harness.calling.modes import grad
 from harness.exact.replay import Doubles, Replay
 from harness.exact.slope import chosen_slope
@@ -61,6 +62,20 @@ def test_nothing_is_named_if_no_derivative_makes_the_gradient_right(
 ) -> None:
     """A wrong gradient next to a kink has another cause."""
     assert chosen(function, x, expected) is None
+
+
+def entropy_in_bits(x: torch.Tensor) -> torch.Tensor:
+    """Its gradient is wrong by a factor, and its softmax has no kink."""
+    p = torch.softmax(x, -1)
+    return -(p * torch.log2(p + torch.finfo(x.dtype).tiny)).sum(-1)
+
+
+def test_a_smooth_operation_has_no_kink() -> None:
+    """Difference quotients at numbers that are small beside the others are noise."""
+    verdicts = harness.check(entropy_in_bits, "entropy", laws=["gradient_of_masked_rows"], corpora=())
+    events = [verdict.violation.event for verdict in verdicts if verdict.violation is not None]
+    assert events
+    assert all(event is None or event.kind is not EventKind.SLOPE for event in events)
 
 
 def test_the_page_has_the_kept_derivatives() -> None:
