@@ -88,6 +88,7 @@ _OF_AUDITS = {
     "inaccurate": "An operation loses digits.",
     "update-lost": "An update is too small for the format of its target.",
     "eps": "A protecting constant is zero in the format.",
+    "training": "A call in a training step has no effect, or an unintended one.",
     "clamped": "A clamp is active where the loss depends on its input.",
     "repeated": "Neighboring numbers of a range are equal in the format.",
     "wrapped": "Integers exceed their range.",

@@ -18,8 +18,10 @@ from harness.display.annotation import Annotation, format_concise, format_github
 from harness.display.junit import make_junit
 from harness.display.location import Location
 from harness.display.output_format import format_check
+from harness.display.sarif import make_audit_rules
 from harness.display.verdict_document import Results
 from harness.record import Property, Status, Verdict
+from harness.record.audit import AuditKind
 
 HERE = Path(__file__)
 TARGET = f"{HERE}:naive"
@@ -234,3 +236,12 @@ def test_a_junit_test_has_a_file_and_a_line(of_softmax: Sequence[Verdict], monke
     assert places["value [float32]"] == (HERE.name, str(line_of("é = x.exp()")))
     assert places["no_rows [float32]"] == (HERE.name, str(line_of("def naive")))
     assert "file=" not in make_junit(Results(of_softmax))
+
+
+def test_every_kind_of_finding_of_an_audit_is_a_rule() -> None:
+    """A log describes each rule that it names."""
+    names = [kind.replace(" ", "-") for kind in AuditKind]
+    annotations = [Annotation("error", name, "title", "step", "sentence") for name in names]
+    rules = make_audit_rules(annotations)
+    assert [rule["shortDescription"]["text"] for rule in rules.values() if not rule["shortDescription"]["text"]] == []
+    assert list(rules) == names
