@@ -44,6 +44,8 @@ KNOWN_AS = {"learning_rate": "lr", "lrate": "lr", "wd": "weight_decay", "l2": "w
 UPDATES = {"sub", "add", "lerp", "addcmul", "addcdiv"}
 """Operations that return a changed parameter as a new tensor."""
 
+_CLIP = "clip between backward and optimizer.step"
+
 _LEFT: Left = []
 """Parameters of the latest audited step."""
 
@@ -213,14 +215,17 @@ class Training(EngineHook):
         """Take note that a gradient scaler has divided the gradients by its scale."""
         self._scaled = None
 
-    def _clip(self, _parameters: Any, max_norm: float, total_norm: Any, *_: Any, **__: Any) -> None:
-        line = self._lines.caller()
+    def _clip(self, parameters: Any, max_norm: float, total_norm: Any, *_: Any, **__: Any) -> None:
+        line, clipped = self._lines.caller(), [p for p in parameters if p.grad is not None]
         with disable_tracking():
             is_early = float(total_norm) == 0.0
         self._early = line if is_early and not self._backwards else None
         if self._scaled is not None and not is_early and math.isfinite(max_norm):
             sentence = "the gradients that are clipped here are still multiplied by the scale of the gradient scaler"
             self._report(line, "clip_grad_norm_", sentence, "call scaler.unscale_(optimizer) before clipping")
+        if clipped and math.isfinite(max_norm) and all(id(p) in self._moved for p in clipped):
+            sentence = "gradients are clipped after the optimizer has used them: clipping has no effect"
+            self._report(line, "clip_grad_norm_", sentence, _CLIP)
 
     # Optimizers
 
@@ -261,7 +266,7 @@ class Training(EngineHook):
             self._check_modes(changed)
         if self._early is not None and changed and self._backwards:
             sentence = "gradients are clipped before backward computes them: clipping has no effect"
-            self._report(self._early, "clip_grad_norm_", sentence, "clip between backward and optimizer.step")
+            self._report(self._early, "clip_grad_norm_", sentence, _CLIP)
 
     def _check_lost(self, changed: Sequence[Tensor]) -> None:
         """Report gradients that were cleared between the parts of a batch."""

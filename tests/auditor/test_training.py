@@ -64,6 +64,25 @@ def early_clipping(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> No
     optimizer.step()
 
 
+def late_clipping(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
+    """Clip after the update."""
+    optimizer.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    optimizer.step()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+
+
+def clipping_of_parts(model: nn.Sequential, _: torch.optim.Optimizer) -> None:
+    """Clip each layer before the step of its optimizer."""
+    layers = [layer for layer in model if any(True for _ in layer.parameters())]
+    optimizers = [torch.optim.SGD(layer.parameters(), 0.1) for layer in layers]
+    model.zero_grad()
+    F.cross_entropy(model(X), Y).backward()
+    for layer, optimizer in zip(layers, optimizers, strict=True):
+        nn.utils.clip_grad_norm_(layer.parameters(), 1.0)
+        optimizer.step()
+
+
 def new_loss(model: nn.Sequential, optimizer: torch.optim.Optimizer) -> None:
     """Make a new tensor of the loss."""
     torch.tensor(F.cross_entropy(model(X), Y).item(), requires_grad=True).backward()
@@ -379,7 +398,7 @@ def length_of_the_step(model: nn.Sequential, optimizer: torch.optim.Optimizer) -
 
 
 RIGHT = (
-    *(right, clearing_at_the_end, unscaled_clipping, attack, warm_up, pairs, half_used),
+    *(right, clearing_at_the_end, clipping_of_parts, unscaled_clipping, attack, warm_up, pairs, half_used),
     *(gradient_surgery, new_model, closure, zero_factor),
     *(written_update, new_parameters, functional_update, inner_step, length_of_the_step),
 )
@@ -395,6 +414,7 @@ WRONG: dict[Callable[..., object], str] = {
     early_clearing: "cleared after backward",
     early_clearing_to_zero: "cleared in between",
     early_clipping: "before backward computes them",
+    late_clipping: "after the optimizer has used them",
     new_loss: "does not depend on them",
     no_graph: "has no graph",
     softmax_twice: "softmax is applied to probabilities",
