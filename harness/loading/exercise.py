@@ -229,13 +229,21 @@ def keep_batches(reader: Reader, request: Request, count: int) -> list[tuple[lis
 
 
 def write_into(reader: Reader, request: Request, count: int) -> tuple[bool, Epoch]:
-    """Write into the first batches of an epoch; return whether that can be, and the next epoch."""
+    """Write into the first batches of an epoch; return whether that can be, and the next epoch.
+
+    The batches are restored, because batches that are views would spoil the data of every later exercise.
+    """
     loaders = reader.make_each(request, (0, 0))
-    wrote = False
+    written = []
     for batch in islice(next(loaders), count):
         for array in list(_arrays(batch)):
-            wrote = _fill(array) or wrote
-    return wrote, reader.epoch_of(next(loaders))
+            before = array.clone() if isinstance(array, Tensor) else array.copy()
+            if _fill(array):
+                written.append((array, before))
+    epoch = reader.epoch_of(next(loaders))
+    for array, before in reversed(written):
+        array[...] = before
+    return bool(written), epoch
 
 
 def _arrays(part: Any) -> Iterator[Tensor | np.ndarray[Any, Any]]:

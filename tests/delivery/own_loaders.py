@@ -268,3 +268,11 @@ def samples_that_raise_are_left_out(batch_size: int) -> Any:
 
 ONE_OBJECT = item_by_item(4)
 """Sound: a loader that is a single object of a module."""
+
+
+SHARED = torch.arange(60.0).reshape(30, 2)
+
+
+def views(batch_size: int) -> Any:
+    """A list of views of data that all loaders share."""
+    return list(SHARED.split(batch_size))

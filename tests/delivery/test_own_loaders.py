@@ -48,6 +48,12 @@ def test_a_single_loader_object_is_unchanged_after_an_error(monkeypatch: pytest.
     assert [one.status for one in reached] == [Status.HOLDS, Status.HOLDS], [said(one) for one in reached]
 
 
+def test_what_is_written_into_a_batch_spoils_no_other_law() -> None:
+    """Only the law about writing breaks, although the batches share the memory of the data."""
+    reached = verdicts(own_loaders.views, {})
+    assert [one.law for one in reached if one.status.fails] == ["writing_into_a_batch_changes_nothing"]
+
+
 def test_random_numbers_that_cannot_be_observed_are_not_called_absent() -> None:
     """The samples differ from epoch to epoch, so that random numbers are used."""
     (verdict,) = verdicts(own_loaders.numbers_of_the_system, {}, laws=["random_numbers_differ"])
