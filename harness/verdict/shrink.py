@@ -382,12 +382,17 @@ _POWERS = (10.0, 100.0, 1000.0)
 """Numbers that an entry may become if it does not become the last one that fails."""
 
 
+_SMALL = (0.1, 0.01, 0.001)
+"""Numbers that a smaller entry may become."""
+
+
 def _list_simpler_numbers(value: float, *powers: float) -> Iterator[float]:
     yield 0.0
     if np.signbit(value):
         yield -0.0
-    yield math.copysign(1.0, value)
+    yield from (1.0, math.copysign(1.0, value))
     yield from (math.copysign(power, value) for power in powers if power < abs(value))
+    yield from (math.copysign(power, value) for power in _SMALL if power > abs(value))
     for digits in (1, 2, 3, 4):
         yield float(f"{value:.{digits - 1}e}")
 
@@ -430,7 +435,9 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
         return member(passing) or example
     spacing = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
     last = Interval(passing, failing, spacing).halve_by_levels(each_fails, fails)
-    return example if last == failing else member(last) or example
+    # Where every normal number fails, the smallest one says no more than the simple one.
+    is_boundary = abs(float(from_ordinal(np.array(last), trial.format))) > trial.format.tiny
+    return member(last) or example if is_boundary and last != failing else example
 
 
 def _count_elements(example: Example) -> int:

@@ -1,6 +1,7 @@
 """Failing examples become minimal, and stay in the domain of the contract."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -43,6 +44,20 @@ def test_the_result_still_fails_whatever_the_predicate() -> None:
     minimal = minimise(example(), AXES, FLOAT32, fails)
     assert fails(minimal)
     assert minimal["logits"].shape == (1, 2)
+
+
+def test_the_smallest_normal_number_is_no_boundary() -> None:
+    """If all normal numbers fail, a simple one is shown: one, or the first power of ten that fails."""
+    tiny = torch.finfo(torch.float32).tiny
+    for largest, shown in ((8.0, 1.0), (0.5, 0.1), (0.003, 0.001)):
+        start = {"x": torch.tensor([-largest / 1000])}
+        fails = partial(_is_between, tiny, largest)
+        assert minimise(start, {"x": Axes(("n",))}, FLOAT32, fails)["x"].abs().tolist() == pytest.approx([shown])
+
+
+def _is_between(low: float, high: float, candidate: Example) -> bool:
+    size = candidate["x"].abs()
+    return bool(((size >= low) & (size <= high)).all())
 
 
 def test_a_positive_input_stays_positive() -> None:
