@@ -435,7 +435,7 @@ def _bisect_largest(example: Example, name: str, trial: _Trial) -> Example:
         return member(passing) or example
     spacing = 1 if trial.exact else 1 << max(0, trial.format.precision - _NEAR_BITS)
     last = Interval(passing, failing, spacing).halve_by_levels(each_fails, fails)
-    # Where every normal number fails, the smallest one says no more than the simple one.
+    # If every normal number fails, the smallest one says no more than the simple one.
     is_boundary = abs(float(from_ordinal(np.array(last), trial.format))) > trial.format.tiny
     return member(last) or example if is_boundary and last != failing else example
 
